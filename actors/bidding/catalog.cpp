@@ -1,0 +1,76 @@
+#include "actors/bidding/catalog.hpp"
+
+#include <algorithm>
+
+namespace cx::bidding {
+namespace {
+
+void set_bit(Bits& bits, std::size_t rows, std::size_t row) {
+  bits.resize((rows + 63) / 64);
+  bits[row / 64] |= std::uint64_t{1} << (row % 64);
+}
+
+void add(Bits& to, const Bits& from) {
+  for (std::size_t i = 0; i < from.size(); ++i) to[i] |= from[i];
+}
+
+void keep(Bits& in, const Bits& only) {
+  for (std::size_t i = 0; i < in.size(); ++i) in[i] &= only[i];
+}
+
+void drop(Bits& in, const Bits& these) {
+  for (std::size_t i = 0; i < these.size(); ++i) in[i] &= ~these[i];
+}
+
+}  // namespace
+
+bool within_category(std::string_view category, std::string_view listed) {
+  return category.starts_with(listed) && (category.size() == listed.size() || category[listed.size()] == '-');
+}
+
+Catalog::Catalog(std::vector<v1::Offer> offers) : offers_(std::move(offers)) {
+  std::stable_sort(offers_.begin(), offers_.end(), [](const v1::Offer& a, const v1::Offer& b) {
+    return a.click_value_micros() > b.click_value_micros();
+  });
+  const auto rows = offers_.size();
+  for (std::size_t row = 0; row < rows; ++row) {
+    const auto& offer = offers_[row];
+    if (offer.media() == v1::MEDIA_TYPE_BANNER)
+      set_bit(banners_[{static_cast<int>(offer.width()), static_cast<int>(offer.height())}], rows, row);
+    if (offer.media() == v1::MEDIA_TYPE_VIDEO) set_bit(videos_, rows, row);
+    set_bit(offer.has_segment() ? by_segment_[offer.segment() % by_segment_.size()] : untargeted_, rows, row);
+    set_bit(by_category_[offer.category()], rows, row);
+    set_bit(by_domain_[offer.domain()], rows, row);
+  }
+}
+
+const Bits& Catalog::evaluate(const OfferQuery& query) const {
+  thread_local Bits found, scratch;
+  const auto words = (offers_.size() + 63) / 64;
+  found.assign(words, 0);
+  for (const auto& size : query.banner_sizes)
+    if (const auto bits = banners_.find(size); bits != banners_.end()) add(found, bits->second);
+  if (query.video) add(found, videos_);
+
+  scratch.assign(words, 0);
+  add(scratch, untargeted_);
+  for (const auto segment : query.segments)
+    if (segment < by_segment_.size()) add(scratch, by_segment_[segment]);
+  keep(found, scratch);
+
+  if (!query.allowed_categories.empty()) scratch.assign(words, 0);
+  for (const auto& [category, bits] : by_category_) {
+    const auto listed = [&c = category](std::string_view l) { return within_category(c, l); };
+    if (std::any_of(query.blocked_categories.begin(), query.blocked_categories.end(), listed))
+      drop(found, bits);
+    if (std::any_of(query.allowed_categories.begin(), query.allowed_categories.end(), listed))
+      add(scratch, bits);
+  }
+  if (!query.allowed_categories.empty()) keep(found, scratch);
+
+  for (const auto domain : query.blocked_domains)
+    if (const auto bits = by_domain_.find(domain); bits != by_domain_.end()) drop(found, bits->second);
+  return found;
+}
+
+}  // namespace cx::bidding

@@ -1,0 +1,105 @@
+#include "actors/customer/customer.hpp"
+
+#include <algorithm>
+#include <iterator>
+
+namespace cx {
+namespace {
+
+constexpr std::int64_t kHour = 3'600'000;
+constexpr std::int64_t kDay = 24 * kHour;
+
+std::uint32_t reserved_since(const v1::CustomerState& state, std::int64_t start) {
+  const auto& times = state.reserved_at();
+  return static_cast<std::uint32_t>(times.end() - std::upper_bound(times.begin(), times.end(), start));
+}
+
+std::uint32_t room(std::uint32_t cap, std::uint32_t used) {
+  return cap > used ? cap - used : 0;
+}
+
+}  // namespace
+
+std::uint32_t cap_room(const v1::CustomerState& state, const v1::FrequencyCap& cap, std::int64_t now) {
+  return std::min(room(cap.per_hour(), reserved_since(state, now - kHour)),
+                  room(cap.per_day(), reserved_since(state, now - kDay)));
+}
+
+Customer::State Customer::wake(std::string_view address, const std::string* memory) const {
+  State state;
+  if (memory != nullptr) state.ParseFromString(*memory);
+  *state.mutable_profile() = profiles(seed, address);
+  return state;
+}
+
+std::optional<Memory> Customer::sleep(const State& state, std::int64_t now) {
+  if (state.reserved_at().empty()) return std::nullopt;
+  const auto forget_at = *state.reserved_at().rbegin() + kDay;
+  if (forget_at <= now) return std::nullopt;
+  State kept;  // without the profile, which wake() makes again
+  *kept.mutable_reserved_at() = state.reserved_at();
+  kept.set_last_seen(state.last_seen());
+  return Memory{kept.SerializeAsString(), forget_at};
+}
+
+Outcome<Customer::Event, v1::ImpressionsGranted> Customer::handle(const State& state,
+                                                                  const v1::ReserveImpressions& command,
+                                                                  const Context& context) {
+  // A clock that was set back must not reorder the reservations or reopen a window.
+  const auto now =
+      state.reserved_at().empty() ? context.now : std::max(context.now, *state.reserved_at().rbegin());
+  Outcome<Event, v1::ImpressionsGranted> out;
+  auto& reply = out.reply;
+  reply.set_granted(std::min(command.count(), cap_room(state, command.cap(), now)));
+  reply.set_reserved_at(now);
+  *reply.mutable_profile() = state.profile();
+  reply.set_last_seen(state.last_seen());
+  reply.set_used_hour(reserved_since(state, now - kHour) + reply.granted());
+  reply.set_used_day(reserved_since(state, now - kDay) + reply.granted());
+  if (reply.granted() > 0) {
+    auto& reserved = *out.events.emplace_back().mutable_reserved();
+    reserved.set_count(reply.granted());
+    reserved.set_at(now);
+    reserved.set_forget_until(now - kDay);
+  }
+  out.events.emplace_back().mutable_seen()->set_at(context.now);
+  return out;
+}
+
+Outcome<Customer::Event, NoReply> Customer::handle(const State& state, const v1::ReleaseImpressions& command,
+                                                   const Context&) {
+  const auto& times = state.reserved_at();
+  const auto [first, last] = std::equal_range(times.begin(), times.end(), command.reserved_at());
+  const auto held = static_cast<std::uint32_t>(last - first);
+  Outcome<Event, NoReply> out;
+  if (const auto count = std::min(command.count(), held); count > 0) {
+    auto& released = *out.events.emplace_back().mutable_released();
+    released.set_count(count);
+    released.set_reserved_at(command.reserved_at());
+  }
+  return out;
+}
+
+void Customer::apply(State& state, const Event& event) {
+  auto& times = *state.mutable_reserved_at();
+  switch (event.event_case()) {
+    case Event::kReserved: {
+      const auto& reserved = event.reserved();
+      times.erase(times.begin(), std::upper_bound(times.begin(), times.end(), reserved.forget_until()));
+      for (std::uint32_t i = 0; i < reserved.count(); ++i) times.Add(reserved.at());
+      break;
+    }
+    case Event::kReleased: {
+      const auto first = std::lower_bound(times.begin(), times.end(), event.released().reserved_at());
+      times.erase(first, std::next(first, event.released().count()));
+      break;
+    }
+    case Event::kSeen:
+      state.set_last_seen(event.seen().at());
+      break;
+    case Event::EVENT_NOT_SET:
+      break;
+  }
+}
+
+}  // namespace cx

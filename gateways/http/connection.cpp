@@ -1,0 +1,339 @@
+#include "gateways/http/connection.hpp"
+
+#include <boost/asio/write.hpp>
+#include <boost/beast/core/string.hpp>
+#include <boost/beast/http/error.hpp>
+#include <spdlog/spdlog.h>
+
+#include "gateways/http/response.hpp"
+
+namespace cx::http {
+
+namespace asio = boost::asio;
+namespace beast = boost::beast;
+using boost::system::error_code;
+using std::chrono::milliseconds;
+using std::chrono::steady_clock;
+
+namespace {
+
+constexpr std::size_t kInputLimit = 2 * kHeaderLimit;
+constexpr std::size_t kReadSize = 4 * 1024, kBodyReadSize = 16 * 1024;
+constexpr std::size_t kKeptOutput = 64 * 1024;  // capacity that an output buffer keeps between writes
+constexpr auto kLinger = milliseconds(1000);
+
+thread_local const Connection* t_dispatching = nullptr;
+
+std::string_view media_type(std::string_view field) {
+  field = field.substr(0, field.find(';'));
+  while (!field.empty() && (field.back() == ' ' || field.back() == '\t')) field.remove_suffix(1);
+  return field;
+}
+
+Error bad_request(std::string type, std::string detail) {
+  return {Code::invalid_argument, std::move(type), std::move(detail), ""};
+}
+
+std::string_view allowed(const Resource& resource) {
+  if (!resource.get) return "POST";
+  return resource.post ? "GET, HEAD, POST" : "GET, HEAD";
+}
+
+}  // namespace
+
+void Exchange::deliver(RawReply r) noexcept {
+  if (t_dispatching == &connection)
+    answer(std::move(r));  // advance() is running and goes on to write it
+  else
+    connection.worker().deliver(connection.shared_from_this(), *this, std::move(r));
+}
+
+Connection::Connection(std::shared_ptr<Worker> worker, Socket socket, bool over_limit)
+    : worker_(std::move(worker)), socket_(std::move(socket)), over_limit_(over_limit), in_(kInputLimit) {}
+
+void Connection::start(Place place) {
+  place_ = place;
+  error_code ec;
+  socket_.set_option(asio::ip::tcp::no_delay(true), ec);
+  socket_.non_blocking(true, ec);
+  if (ec || worker_->shared().draining) return close();
+  idle_since_ = steady_clock::now();
+  if (over_limit_) {
+    fail(503, {Code::overloaded, "too-many-connections",
+               "This node serves as many connections as it may; retry in a second.", ""});
+  }
+  advance();
+}
+
+void Connection::advance() {
+  if (advancing_ || state_ != State::serving) return;
+  advancing_ = true;
+  do parse();
+  while (write() && !last_ && in_.size() > 0);
+  advancing_ = false;
+  if (state_ != State::serving) return;
+  if (!last_ && !full()) return read();
+  if (last_ && pending_.empty() && !writing_) linger();
+}
+
+void Connection::read() {
+  if (reading_) return;
+  reading_ = true;
+  const std::size_t wanted = parser_ && parser_->is_header_done() ? kBodyReadSize : kReadSize;
+  const auto room = in_.prepare(std::min(wanted, kInputLimit - in_.size()));
+  socket_.async_read_some(
+      room, [self = shared_from_this()](const error_code& ec, std::size_t n) { self->on_read(ec, n); });
+}
+
+void Connection::on_read(const error_code& ec, std::size_t size) {
+  reading_ = false;
+  if (state_ == State::closed) return;
+  if (state_ == State::lingering)
+    return ec ? close() : read();  // in_ stays empty: what arrives now is dropped
+  if (ec == asio::error::eof) {
+    peer_done_ = true;
+    if (parser_ && !last_)
+      fail(400,
+           bad_request("incomplete-request", "The connection ended before the request did; send it again."));
+    last_ = true;
+  } else if (ec) {
+    spdlog::debug("http: reading failed: {}", ec.message());
+    return close();
+  } else if (!last_) {
+    in_.commit(size);
+  }
+  advance();
+}
+
+void Connection::parse() {
+  if (reading_) return;  // nothing new, and the buffer belongs to the read
+  while (!last_ && !full()) {
+    if (!parser_) {
+      // RFC 9112, section 2.2: tolerate empty lines before a request.
+      const auto input = static_cast<const char*>(in_.data().data());
+      std::size_t blank = 0;
+      while (blank < in_.size() && (input[blank] == '\r' || input[blank] == '\n')) ++blank;
+      in_.consume(blank);
+      if (in_.size() == 0) return;
+      parser_.emplace(request_, worker_->shared().config.max_body());
+      begun_at_ = steady_clock::now();
+      header_bytes_ = 0;
+      continue_sent_ = false;
+    }
+    error_code ec;
+    const auto consumed = parser_->put(in_.data(), ec);
+    in_.consume(consumed);
+    const bool more = ec == beast::http::error::need_more;
+    if (!ec || more) {
+      const bool header_done = parser_->is_header_done();
+      if (!header_done) header_bytes_ += consumed;
+      if (header_bytes_ > kHeaderLimit || (more && in_.size() == kInputLimit))
+        ec = beast::http::error::header_limit;
+      else if (parser_->is_done()) {
+        dispatch();
+        continue;
+      } else if (header_done && request_.expect_continue && !continue_sent_) {
+        continue_sent_ = true;
+        auto& exchange = begin_exchange();
+        exchange.interim = exchange.answered = true;
+        return;
+      } else {
+        return;
+      }
+    }
+    if (ec == beast::http::error::header_limit)
+      return fail(
+          431, bad_request(
+                   "header-too-large",
+                   fmt::format("The request line and header exceed {} bytes; send fewer or shorter fields.",
+                               kHeaderLimit)));
+    if (ec == beast::http::error::body_limit)
+      return fail(413,
+                  bad_request("body-too-large",
+                              fmt::format("The body exceeds {} bytes (http.max_body); send less at once.",
+                                          worker_->shared().config.max_body())));
+    return fail(400, bad_request("malformed-request",
+                                 "This is not an HTTP/1.1 request: " + ec.message() + ". See RFC 9112."));
+  }
+}
+
+void Connection::dispatch() {
+  auto& exchange = begin_exchange();
+  if (!parser_->keep_alive() || worker_->shared().draining) last_ = true;
+  parser_.reset();
+  exchange.head = request_.method == Request::Method::head;
+  exchange.http10 = request_.http10;
+
+  const auto refuse = [&](int status, Error error) {
+    exchange.status = status;
+    exchange.answer(RawReply::failure(std::move(error)));
+  };
+  const auto [path, query] = split_target(request_.target);
+  const auto* resource = worker_->shared().router.find(path);
+  if (resource == nullptr)
+    return refuse(404, {Code::not_found, "unknown-path",
+                        fmt::format("There is nothing at {}; this gateway serves {}.", path.substr(0, 100),
+                                    worker_->shared().router.known()),
+                        ""});
+  using Method = Request::Method;
+  const auto& route = request_.method == Method::post ? resource->post : resource->get;
+  if (!route || request_.method == Method::other) {
+    exchange.allow = allowed(*resource);
+    return refuse(
+        405, bad_request("method-not-allowed", fmt::format("{} answers {} only.", path, exchange.allow)));
+  }
+  exchange.probe = route->probe;
+  if (route->takes_body) {
+    const auto type = media_type(request_.content_type);
+    if (!type.empty() && !beast::iequals(type, route->content_type))
+      return refuse(415, bad_request("unsupported-media-type",
+                                     "Send the body with Content-Type: " + route->content_type + "."));
+    if (request_.encoded)
+      return refuse(415, bad_request("unsupported-content-encoding",
+                                     "Send the body as it is, without Content-Encoding."));
+  }
+  exchange.content_type = route->content_type;
+
+  t_dispatching = this;
+  if (route->raw == nullptr) {
+    exchange.answer(route->answer(query, request_.body));
+  } else {
+    const std::shared_ptr<ReplySink> sink(shared_from_this(), &exchange);
+    RawRequest raw{std::move(request_.body), exchange.received, ReplyTo(sink)};
+    if (!route->raw->post(raw)) {
+      request_.body = std::move(raw.body);
+      raw.reply(
+          RawReply::failure({Code::overloaded, "overloaded",
+                             "As many requests are under way as this node takes; retry in a second.", ""}));
+    }
+  }
+  t_dispatching = nullptr;
+}
+
+bool Connection::write() {
+  if (writing_) return false;
+  out_.clear();
+  const bool was_full = full();
+  for (; !pending_.empty() && pending_.front().answered; pending_.pop_front()) serialise(pending_.front());
+  if (out_.empty()) return false;
+  const auto now = steady_clock::now();
+  if (was_full) begun_at_ = now;  // until now it was we who did not read
+
+  error_code ec;
+  std::size_t sent = 0;
+  while (!ec && sent < out_.size()) sent += socket_.write_some(asio::buffer(out_) + sent, ec);
+  if (ec == asio::error::would_block) {
+    writing_ = true;
+    write_since_ = now;
+    asio::async_write(socket_, asio::buffer(out_) + sent,
+                      [self = shared_from_this()](const error_code& failed, std::size_t) {
+                        self->writing_ = false;
+                        self->on_written(failed);
+                        self->advance();
+                      });
+    return false;
+  }
+  on_written(ec);
+  return !ec;
+}
+
+void Connection::on_written(const error_code& ec) {
+  if (state_ == State::closed) return;
+  if (ec) {
+    spdlog::debug("http: writing failed: {}", ec.message());
+    return close();
+  }
+  idle_since_ = steady_clock::now();
+  if (out_.capacity() > kKeptOutput) out_ = {};
+}
+
+void Connection::serialise(Exchange& exchange) {
+  if (exchange.interim) {
+    out_ += "HTTP/1.1 100 Continue\r\n\r\n";
+    return;
+  }
+  ResponseHead head;
+  head.status = exchange.status;
+  head.content_type = exchange.content_type;
+  head.allow = exchange.allow;
+  head.date = worker_->date();
+  head.close = last_ && pending_.size() == 1;
+  head.keep_alive = exchange.http10 && !head.close;
+  head.without_body = exchange.head;
+  const int status = append_response(out_, exchange.reply, head);
+
+  auto& probe = *exchange.probe;
+  probe.requests.total.add();
+  (status == 200   ? probe.ok
+   : status == 204 ? probe.empty
+   : status == 503 ? probe.refused
+   : status < 500  ? probe.client_error
+                   : probe.server_error)
+      .add();
+  const auto took =
+      std::chrono::duration_cast<std::chrono::nanoseconds>(steady_clock::now() - exchange.received);
+  probe.latency.record(static_cast<std::uint64_t>(took.count()));
+}
+
+Exchange& Connection::begin_exchange() {
+  auto& exchange = pending_.emplace_back(*this);
+  exchange.received = steady_clock::now();
+  exchange.probe = &worker_->shared().unrouted;
+  return exchange;
+}
+
+void Connection::fail(int status, Error error) {
+  auto& exchange = begin_exchange();
+  exchange.status = status;
+  exchange.answer(RawReply::failure(std::move(error)));
+  last_ = true;
+}
+
+void Connection::sweep(SteadyTime now) {
+  const auto& config = worker_->shared().config;
+  const auto expired = [now](SteadyTime since, std::uint32_t ms) { return now - since > milliseconds(ms); };
+  if (state_ == State::lingering) {
+    if (now > linger_until_) close();
+  } else if (writing_ && expired(write_since_, config.write_timeout_ms())) {
+    spdlog::debug("http: a client did not take its response within {} ms", config.write_timeout_ms());
+    close();
+  } else if (parser_ && !last_ && !full() && expired(begun_at_, config.read_timeout_ms())) {
+    fail(408,
+         bad_request(
+             "request-timeout",
+             fmt::format("The request did not arrive within {} ms (http.read_timeout_ms); send it at once.",
+                         config.read_timeout_ms())));
+    advance();
+  } else if (!parser_ && pending_.empty() && !writing_ && expired(idle_since_, config.idle_timeout_ms())) {
+    close();
+  }
+}
+
+void Connection::drain() {
+  if (parser_) return;  // its request will be the last: see dispatch()
+  if (pending_.empty() && !writing_) return close();
+  last_ = true;
+  advance();
+}
+
+// Closing at once with input unread would reset the connection, and the client might lose the response.
+void Connection::linger() {
+  error_code ec;
+  if (!peer_done_) socket_.shutdown(Socket::shutdown_send, ec);
+  if (peer_done_ || ec) return close();
+  state_ = State::lingering;
+  linger_until_ = steady_clock::now() + kLinger;
+  in_.clear();
+  read();
+}
+
+void Connection::close() {
+  if (state_ == State::closed) return;
+  const auto self = shared_from_this();
+  state_ = State::closed;
+  error_code ignored;
+  socket_.close(ignored);
+  worker_->forget(*this);
+}
+
+}  // namespace cx::http

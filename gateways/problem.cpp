@@ -1,0 +1,88 @@
+#include "gateways/problem.hpp"
+
+#include <simdjson.h>
+
+namespace cx {
+
+int http_status(Code code) noexcept {
+  switch (code) {
+    case Code::invalid_argument:
+      return 400;
+    case Code::not_found:
+      return 404;
+    case Code::overloaded:
+      return 503;
+    case Code::deadline_exceeded:
+      return 504;
+    case Code::unavailable:
+      return 503;
+    case Code::internal:
+      break;
+  }
+  return 500;
+}
+
+std::string_view reason_phrase(int status) noexcept {
+  switch (status) {
+    case 200:
+      return "OK";
+    case 204:
+      return "No Content";
+    case 400:
+      return "Bad Request";
+    case 404:
+      return "Not Found";
+    case 405:
+      return "Method Not Allowed";
+    case 408:
+      return "Request Timeout";
+    case 413:
+      return "Content Too Large";
+    case 415:
+      return "Unsupported Media Type";
+    case 431:
+      return "Request Header Fields Too Large";
+    case 503:
+      return "Service Unavailable";
+    case 504:
+      return "Gateway Timeout";
+  }
+  return "Internal Server Error";
+}
+
+void append_json_string(std::string& out, std::string_view text) {
+  static constexpr char kHex[] = "0123456789abcdef";
+  const bool utf8 = simdjson::validate_utf8(text.data(), text.size());
+  out += '"';
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte < 0x20) {
+      out += "\\u00";
+      out += kHex[byte >> 4];
+      out += kHex[byte & 15];
+    } else if (byte >= 0x80 && !utf8) {
+      out += '?';
+    } else {
+      if (c == '"' || c == '\\') out += '\\';
+      out += c;
+    }
+  }
+  out += '"';
+}
+
+std::string problem_json(int status, const Error& error) {
+  std::string out = "{\"type\":";
+  append_json_string(out, "/problems/" + error.type);
+  out += ",\"title\":";
+  append_json_string(out, reason_phrase(status));
+  out += ",\"status\":" + std::to_string(status) + ",\"detail\":";
+  append_json_string(out, error.detail);
+  if (!error.pointer.empty()) {
+    out += ",\"pointer\":";
+    append_json_string(out, error.pointer);
+  }
+  out += '}';
+  return out;
+}
+
+}  // namespace cx

@@ -1,0 +1,40 @@
+#pragma once
+
+#include <atomic>
+#include <caf/actor.hpp>
+#include <caf/allowed_unsafe_message_type.hpp>
+#include <cstdint>
+#include <deque>
+#include <vector>
+
+#include "runtime/raw.hpp"
+
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cx::RawRequest)
+
+namespace cx {
+
+/// A fixed number of agents that share one kind of raw request. Each takes at most `credit_each` at once;
+/// requests go round robin to the next agent that has credit. Thread-safe. The agents must not outlive the
+/// pool.
+class AgentPool final : public RawTarget {
+ public:
+  AgentPool(std::vector<caf::actor> agents, std::uint32_t credit_each);
+
+  bool post(RawRequest& request) override;
+  std::size_t credit() const override { return agents_.size() * credit_each_; }
+
+  /// Requests that are with an agent now.
+  std::size_t under_way() const;
+
+ private:
+  struct alignas(64) Agent {
+    explicit Agent(caf::actor a) : actor(std::move(a)) {}
+    caf::actor actor;
+    std::atomic<std::uint32_t> busy{0};
+  };
+  std::deque<Agent> agents_;
+  const std::uint32_t credit_each_;
+  std::atomic<std::uint32_t> next_{0};
+};
+
+}  // namespace cx

@@ -1,0 +1,75 @@
+#include <doctest/doctest.h>
+
+#include "cx/v1/operations.pb.h"
+#include "gateways/http/response.hpp"
+#include "gateways/http/transcode.hpp"
+#include "gateways/problem.hpp"
+
+namespace cx::http {
+
+TEST_CASE("a problem document says what an error says, and a pointer only where there is one") {
+  CHECK(
+      problem_json(400, {Code::invalid_argument, "bad", "Say \"please\"\n", "/imp/0"}) ==
+      R"({"type":"/problems/bad","title":"Bad Request","status":400,"detail":"Say \"please\"\u000a","pointer":"/imp/0"})");
+  CHECK(problem_json(503, {Code::overloaded, "overloaded", "", ""}).find("pointer") == std::string::npos);
+  CHECK(http_status(Code::deadline_exceeded) == 504);
+}
+
+TEST_CASE("a JSON string keeps UTF-8 and replaces what is not") {
+  std::string out;
+  append_json_string(out, "é\\");
+  append_json_string(out, "\xff\x01");
+  CHECK(out == "\"é\\\\\"\"?\\u0001\"");
+}
+
+TEST_CASE("a response cannot be split by what a header field holds") {
+  auto reply = RawReply::empty();
+  reply.metadata.emplace_back("x-openrtb-nbr", "1\r\nSet-Cookie: a");
+  std::string out;
+  ResponseHead head;
+  head.date = "now";
+  CHECK(append_response(out, reply, head) == 204);
+  CHECK(out == "HTTP/1.1 204 No Content\r\nDate: now\r\nx-openrtb-nbr: 1  Set-Cookie: a\r\n\r\n");
+}
+
+TEST_CASE("targets are split in origin and absolute form") {
+  CHECK(split_target("/a/b?x=1?").path == "/a/b");
+  CHECK(split_target("/a/b?x=1?").query == "x=1?");
+  CHECK(split_target("http://host:80/a?b").path == "/a");
+  CHECK(split_target("http://host").path == "/");
+  CHECK(split_target("*").path == "*");
+}
+
+TEST_CASE("a query becomes a JSON object") {
+  CHECK(*query_to_json("") == "{}");
+  CHECK(*query_to_json("a=1&b=x+y%22&&c") == R"({"a":"1","b":"x y\"","c":""})");
+  for (const auto* broken : {"a=%", "a=%4", "a=%zz", "%-1=b"}) CHECK(!query_to_json(broken));
+}
+
+TEST_CASE("JSON becomes the request message, strictly") {
+  std::string seen;
+  const Services::Unary handler =
+      [&](const Services::Message& m) -> Result<std::unique_ptr<Services::Message>> {
+    seen = m.GetTypeName();
+    if (seen.empty()) return Error{};
+    return {std::make_unique<v1::VersionReply>()};
+  };
+  const auto* method =
+      v1::VersionReply::descriptor()->file()->FindServiceByName("Operations")->FindMethodByName("Version");
+  const auto with_body = transcode(*method, handler, true), with_query = transcode(*method, handler, false);
+  CHECK(with_body("", "{}").body == R"({"version":"","commit":"","build":""})");
+  CHECK(seen == "cx.v1.VersionRequest");
+  CHECK(with_query("", "ignored").kind == RawReply::Kind::document);
+  for (const auto& reply :
+       {with_body("", "{\"x\":1}"), with_body("", "{"), with_body("", ""), with_query("x=1", "")}) {
+    REQUIRE(reply.kind == RawReply::Kind::error);
+    CHECK(reply.error.code == Code::invalid_argument);
+    CHECK(reply.error.type == "invalid-request");
+  }
+  const Services::Unary broken = [](const Services::Message&) -> Result<std::unique_ptr<Services::Message>> {
+    throw std::runtime_error("broken");
+  };
+  CHECK(transcode(*method, broken, true)("", "{}").error.code == Code::internal);
+}
+
+}  // namespace cx::http

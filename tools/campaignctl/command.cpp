@@ -1,0 +1,107 @@
+#include "tools/campaignctl/command.hpp"
+
+#include <fmt/core.h>
+#include <google/protobuf/descriptor.h>
+
+#include "cx/v1/options.pb.h"
+#include "tools/campaignctl/io.hpp"
+#include "tools/campaignctl/text.hpp"
+
+namespace cx::ctl {
+
+const Flag kNoHeaders{"no-headers", 0, "", "Leave out the line of heads"};
+const Flag kWatch{"watch", 'w', "[=2s]", "Ask again and again, until interrupted"};
+const Flag kLimit{"limit", 0, "N", "Show at most N lines of each list"};
+const Flag kSortBy{"sort-by", 0, "FIELD", "Order by a field, largest number first"};
+const Flag kFilter{"filter", 0, "FIELD=VALUE", "Show only what has this value; repeat to narrow"};
+
+const std::vector<Flag>& everywhere() {
+  static const std::vector<Flag> kFlags{
+      {"output", 'o', "FORMAT", "Shape of the output", format_names()},
+      {"color", 0, "WHEN", "Colours: auto, always, never", {"auto", "always", "never"}},
+      {"quiet", 'q', "", "No notes on stderr, only errors"},
+      {"no-input", 0, "", "Never wait for somebody at the terminal"},
+      {"help", 'h', "", "This help"},
+  };
+  return kFlags;
+}
+
+const std::vector<Flag>& asking() {
+  static const std::vector<Flag> kFlags{
+      {"server", 0, "URL", "The node to ask, http://host:port"},
+      {"context", 0, "NAME", "The context to take the server from", {}, Offer::contexts},
+      {"timeout", 0, "TIME", "Longest wait for an answer, as in 500ms or 5s"},
+      {"verbose", 'v', "", "Say on stderr what is asked of whom"},
+  };
+  return kFlags;
+}
+
+const std::vector<Command>& commands() {
+  static const std::vector<Command> kCommands = [] {
+    std::vector<Command> all{bid_command(), topology_command(), version_command()};
+    for (auto& command : config_commands()) all.push_back(std::move(command));
+    all.push_back(completion_command());
+    for (auto& command : all)
+      if (command.run) command.flags.insert(command.flags.end(), everywhere().begin(), everywhere().end());
+    return all;
+  }();
+  return kCommands;
+}
+
+Request request_of(const std::string& method) {
+  const auto* found = google::protobuf::DescriptorPool::generated_pool()->FindMethodByName(method);
+  const auto& route = found->options().GetExtension(v1::route);
+  if (!route.get().empty()) return {route.get()};
+  const auto& raw = found->options().GetExtension(v1::raw);
+  return {route.post(), raw.content_type().empty() ? "application/json" : raw.content_type()};
+}
+
+namespace {
+
+std::map<std::string, std::string> last_values(const std::map<std::string, std::vector<std::string>>& given) {
+  std::map<std::string, std::string> flags;
+  for (const auto& [name, values] : given) flags[name] = values.back();
+  return flags;
+}
+
+}  // namespace
+
+Call::Call(const Command& command, std::map<std::string, std::vector<std::string>> given,
+           Environment environment)
+    : command_(command), given_(std::move(given)), settings_(last_values(given_), std::move(environment)) {}
+
+std::string Call::value(const std::string& name) const {
+  const auto found = given_.find(name);
+  return found == given_.end() ? "" : found->second.back();
+}
+
+std::vector<std::string> Call::values(const std::string& name) const {
+  const auto found = given_.find(name);
+  return found == given_.end() ? std::vector<std::string>{} : found->second;
+}
+
+Outcome<Response> Call::ask(const Request& request) const {
+  const auto server = settings_.server();
+  if (!server) return server.error();
+  const auto timeout = settings_.timeout();
+  if (!timeout) return timeout.error();
+  if (command_.effect == Effect::changes) {
+    const auto read_only = settings_.read_only();
+    if (!read_only) return read_only.error();
+    if (*read_only)
+      return Failure{
+          Exit::denied, "read-only-context",
+          fmt::format("{} is read-only and {} changes something; choose another with --context or --server",
+                      server->origin, command_.path),
+          ""};
+  }
+  if (has("verbose"))
+    say(fmt::format("> {} {}{} ({})", request.content_type.empty() ? "GET" : "POST", printable(server->value),
+                    request.path, server->origin));
+  auto response = exchange(*server, request, *timeout);
+  if (has("verbose") && response)
+    say(fmt::format("< {}, {} bytes, {}", response->status, response->body.size(), human_ms(response->ms)));
+  return response;
+}
+
+}  // namespace cx::ctl

@@ -99,6 +99,9 @@ class Region : public Metered<caf::event_based_actor> {
         typename Kind::Commands{});
   }
 
+  // Entities live as long as somebody refers to them; a timer under way would keep us, and thus them.
+  void on_exit() override { slots_.clear(); }
+
  private:
   static constexpr std::chrono::milliseconds kSweepEvery{250};
   static constexpr std::size_t kSweepBatch =

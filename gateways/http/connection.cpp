@@ -1,10 +1,10 @@
 #include "gateways/http/connection.hpp"
 
 #include <boost/asio/write.hpp>
-#include <boost/beast/core/string.hpp>
 #include <boost/beast/http/error.hpp>
 #include <spdlog/spdlog.h>
 
+#include "gateways/http/dispatch.hpp"
 #include "gateways/http/response.hpp"
 
 namespace cx::http {
@@ -23,21 +23,6 @@ constexpr std::size_t kKeptOutput = 64 * 1024;  // capacity that an output buffe
 constexpr auto kLinger = milliseconds(1000);
 
 thread_local const Connection* t_dispatching = nullptr;
-
-std::string_view media_type(std::string_view field) {
-  field = field.substr(0, field.find(';'));
-  while (!field.empty() && (field.back() == ' ' || field.back() == '\t')) field.remove_suffix(1);
-  return field;
-}
-
-Error bad_request(std::string type, std::string detail) {
-  return {Code::invalid_argument, std::move(type), std::move(detail), ""};
-}
-
-std::string_view allowed(const Resource& resource) {
-  if (!resource.get) return "POST";
-  return resource.post ? "GET, HEAD, POST" : "GET, HEAD";
-}
 
 }  // namespace
 
@@ -59,8 +44,10 @@ void Connection::start(Place place) {
   if (ec || worker_->shared().draining) return close();
   idle_since_ = steady_clock::now();
   if (over_limit_) {
-    fail(503, {Code::overloaded, "too-many-connections",
-               "This node serves as many connections as it may; retry in a second.", ""});
+    begin_exchange().answer(
+        RawReply::failure({Code::overloaded, "too-many-connections",
+                           "This node serves as many connections as it may; retry in a second.", ""}));
+    last_ = true;
   }
   advance();
 }
@@ -68,8 +55,13 @@ void Connection::start(Place place) {
 void Connection::advance() {
   if (advancing_ || state_ != State::serving) return;
   advancing_ = true;
-  do parse();
-  while (write() && !last_ && in_.size() > 0);
+  bool more = true;
+  while (more) {
+    parse();
+    const bool was_full = full();
+    write();
+    more = was_full && !full();
+  }
   advancing_ = false;
   if (state_ != State::serving) return;
   if (!last_ && !full()) return read();
@@ -93,8 +85,7 @@ void Connection::on_read(const error_code& ec, std::size_t size) {
   if (ec == asio::error::eof) {
     peer_done_ = true;
     if (parser_ && !last_)
-      fail(400,
-           bad_request("incomplete-request", "The connection ended before the request did; send it again."));
+      fail(400, "incomplete-request", "The connection ended before the request did; send it again.");
     last_ = true;
   } else if (ec) {
     spdlog::debug("http: reading failed: {}", ec.message());
@@ -117,43 +108,31 @@ void Connection::parse() {
       if (in_.size() == 0) return;
       parser_.emplace(request_, worker_->shared().config.max_body());
       begun_at_ = steady_clock::now();
-      header_bytes_ = 0;
-      continue_sent_ = false;
     }
     error_code ec;
-    const auto consumed = parser_->put(in_.data(), ec);
-    in_.consume(consumed);
-    const bool more = ec == beast::http::error::need_more;
-    if (!ec || more) {
-      const bool header_done = parser_->is_header_done();
-      if (!header_done) header_bytes_ += consumed;
-      if (header_bytes_ > kHeaderLimit || (more && in_.size() == kInputLimit))
-        ec = beast::http::error::header_limit;
-      else if (parser_->is_done()) {
-        dispatch();
-        continue;
-      } else if (header_done && request_.expect_continue && !continue_sent_) {
-        continue_sent_ = true;
-        auto& exchange = begin_exchange();
-        exchange.interim = exchange.answered = true;
-        return;
-      } else {
-        return;
-      }
+    in_.consume(parser_->put(in_.data(), ec));
+    if (!ec && parser_->is_done()) {
+      dispatch();
+      continue;
     }
-    if (ec == beast::http::error::header_limit)
-      return fail(
-          431, bad_request(
-                   "header-too-large",
-                   fmt::format("The request line and header exceed {} bytes; send fewer or shorter fields.",
-                               kHeaderLimit)));
+    const bool incomplete = !ec || ec == beast::http::error::need_more;
+    if (incomplete && in_.size() < kInputLimit) {
+      if (!request_.expect_continue || !parser_->is_header_done()) return;
+      request_.expect_continue = false;
+      auto& exchange = begin_exchange();
+      exchange.interim = exchange.answered = true;
+      return;
+    }
+    if (incomplete || ec == beast::http::error::header_limit)
+      return fail(431, "header-too-large",
+                  fmt::format("The request line and header exceed {} bytes; send fewer or shorter fields.",
+                              kHeaderLimit));
     if (ec == beast::http::error::body_limit)
-      return fail(413,
-                  bad_request("body-too-large",
-                              fmt::format("The body exceeds {} bytes (http.max_body); send less at once.",
-                                          worker_->shared().config.max_body())));
-    return fail(400, bad_request("malformed-request",
-                                 "This is not an HTTP/1.1 request: " + ec.message() + ". See RFC 9112."));
+      return fail(413, "body-too-large",
+                  fmt::format("The body exceeds {} bytes (http.max_body); send less at once.",
+                              worker_->shared().config.max_body()));
+    return fail(400, "malformed-request",
+                "This is not an HTTP/1.1 request: " + ec.message() + ". See RFC 9112.");
   }
 }
 
@@ -161,61 +140,18 @@ void Connection::dispatch() {
   auto& exchange = begin_exchange();
   if (!parser_->keep_alive() || worker_->shared().draining) last_ = true;
   parser_.reset();
-  exchange.head = request_.method == Request::Method::head;
-  exchange.http10 = request_.http10;
-
-  const auto refuse = [&](int status, Error error) {
-    exchange.status = status;
-    exchange.answer(RawReply::failure(std::move(error)));
-  };
-  const auto [path, query] = split_target(request_.target);
-  const auto* resource = worker_->shared().router.find(path);
-  if (resource == nullptr)
-    return refuse(404, {Code::not_found, "unknown-path",
-                        fmt::format("There is nothing at {}; this gateway serves {}.", path.substr(0, 100),
-                                    worker_->shared().router.known()),
-                        ""});
-  using Method = Request::Method;
-  const auto& route = request_.method == Method::post ? resource->post : resource->get;
-  if (!route || request_.method == Method::other) {
-    exchange.allow = allowed(*resource);
-    return refuse(
-        405, bad_request("method-not-allowed", fmt::format("{} answers {} only.", path, exchange.allow)));
-  }
-  exchange.probe = route->probe;
-  if (route->takes_body) {
-    const auto type = media_type(request_.content_type);
-    if (!type.empty() && !beast::iequals(type, route->content_type))
-      return refuse(415, bad_request("unsupported-media-type",
-                                     "Send the body with Content-Type: " + route->content_type + "."));
-    if (request_.encoded)
-      return refuse(415, bad_request("unsupported-content-encoding",
-                                     "Send the body as it is, without Content-Encoding."));
-  }
-  exchange.content_type = route->content_type;
-
   t_dispatching = this;
-  if (route->raw == nullptr) {
-    exchange.answer(route->answer(query, request_.body));
-  } else {
-    const std::shared_ptr<ReplySink> sink(shared_from_this(), &exchange);
-    RawRequest raw{std::move(request_.body), exchange.received, ReplyTo(sink)};
-    if (!route->raw->post(raw)) {
-      request_.body = std::move(raw.body);
-      raw.reply(
-          RawReply::failure({Code::overloaded, "overloaded",
-                             "As many requests are under way as this node takes; retry in a second.", ""}));
-    }
-  }
+  http::dispatch(worker_->shared().router, request_, exchange,
+                 std::shared_ptr<ReplySink>(shared_from_this(), &exchange));
   t_dispatching = nullptr;
 }
 
-bool Connection::write() {
-  if (writing_) return false;
+void Connection::write() {
+  if (writing_ || state_ != State::serving) return;
   out_.clear();
   const bool was_full = full();
   for (; !pending_.empty() && pending_.front().answered; pending_.pop_front()) serialise(pending_.front());
-  if (out_.empty()) return false;
+  if (out_.empty()) return;
   const auto now = steady_clock::now();
   if (was_full) begun_at_ = now;  // until now it was we who did not read
 
@@ -231,10 +167,9 @@ bool Connection::write() {
                         self->on_written(failed);
                         self->advance();
                       });
-    return false;
+    return;
   }
   on_written(ec);
-  return !ec;
 }
 
 void Connection::on_written(const error_code& ec) {
@@ -282,10 +217,8 @@ Exchange& Connection::begin_exchange() {
   return exchange;
 }
 
-void Connection::fail(int status, Error error) {
-  auto& exchange = begin_exchange();
-  exchange.status = status;
-  exchange.answer(RawReply::failure(std::move(error)));
+void Connection::fail(int status, std::string type, std::string detail) {
+  begin_exchange().refuse(status, std::move(type), std::move(detail));
   last_ = true;
 }
 
@@ -298,11 +231,9 @@ void Connection::sweep(SteadyTime now) {
     spdlog::debug("http: a client did not take its response within {} ms", config.write_timeout_ms());
     close();
   } else if (parser_ && !last_ && !full() && expired(begun_at_, config.read_timeout_ms())) {
-    fail(408,
-         bad_request(
-             "request-timeout",
-             fmt::format("The request did not arrive within {} ms (http.read_timeout_ms); send it at once.",
-                         config.read_timeout_ms())));
+    fail(408, "request-timeout",
+         fmt::format("The request did not arrive within {} ms (http.read_timeout_ms); send it at once.",
+                     config.read_timeout_ms()));
     advance();
   } else if (!parser_ && pending_.empty() && !writing_ && expired(idle_since_, config.idle_timeout_ms())) {
     close();

@@ -9,32 +9,11 @@
 #include <optional>
 #include <string>
 
+#include "gateways/http/exchange.hpp"
 #include "gateways/http/request_parser.hpp"
-#include "gateways/http/router.hpp"
 #include "gateways/http/worker.hpp"
 
 namespace cx::http {
-
-/// A request under way, and where its answer goes. Its address is stable until it is answered.
-struct Exchange final : ReplySink {
-  explicit Exchange(Connection& c) : connection(c) {}
-  void deliver(RawReply reply) noexcept override;
-  void answer(RawReply r) {
-    reply = std::move(r);
-    answered = true;
-  }
-
-  Connection& connection;
-  SteadyTime received;
-  RawReply reply;
-  EndpointProbe* probe = nullptr;
-  std::string_view content_type, allow;
-  int status = 0;  ///< 0: what the reply stands for
-  bool answered = false;
-  bool interim = false;  ///< a "100 Continue", no answer
-  bool head = false;
-  bool http10 = false;
-};
 
 /// One client. It lives on its worker's thread and needs no lock; only Exchange::deliver is called from
 /// others.
@@ -69,15 +48,14 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void on_read(const boost::system::error_code& ec, std::size_t size);
   void parse();
   void dispatch();
-  /// True if answers left and the socket can take more.
-  bool write();
+  void write();
   void on_written(const boost::system::error_code& ec);
   void serialise(Exchange& exchange);
   void linger();
 
   Exchange& begin_exchange();
   /// Answers what never became a request, as the last thing on this connection.
-  void fail(int status, Error error);
+  void fail(int status, std::string type, std::string detail);
   bool full() const { return pending_.size() >= worker_->shared().config.max_pipeline(); }
 
   const std::shared_ptr<Worker> worker_;  // first: it owns the socket's io_context
@@ -92,8 +70,6 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
   boost::beast::flat_buffer in_;
   std::optional<RequestParser> parser_;  // of the request that has begun to arrive
-  std::size_t header_bytes_ = 0;
-  bool continue_sent_ = false;
   Request request_;
 
   std::list<Exchange> pending_;  // in order of the requests

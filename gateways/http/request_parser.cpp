@@ -21,6 +21,7 @@ RequestParser::RequestParser(Request& request, std::uint64_t body_limit) : reque
 }
 
 void RequestParser::on_request_impl(verb method, string_view, string_view target, int version, error_code&) {
+  header_bytes_ = target.size();
   request_.method = method == verb::get    ? Request::Method::get
                     : method == verb::head ? Request::Method::head
                     : method == verb::post ? Request::Method::post
@@ -29,7 +30,10 @@ void RequestParser::on_request_impl(verb method, string_view, string_view target
   request_.http10 = version == 10;
 }
 
-void RequestParser::on_field_impl(field name, string_view, string_view value, error_code& ec) {
+void RequestParser::on_field_impl(field name, string_view text, string_view value, error_code& ec) {
+  // Beast limits what it holds at once, which a header that arrives line by line never reaches.
+  header_bytes_ += text.size() + value.size() + 4;
+  if (header_bytes_ > kHeaderLimit) ec = error::header_limit;
   if (is_header_done()) return;  // a trailer
   switch (name) {
     case field::host:

@@ -4,24 +4,13 @@
 
 #include <boost/beast/http/basic_parser.hpp>
 #include <cstdint>
-#include <string>
+
+#include "gateways/http/exchange.hpp"
 
 namespace cx::http {
 
 /// Longest request line and header fields together, in bytes.
 inline constexpr std::uint32_t kHeaderLimit = 16 * 1024;
-
-/// What the gateway needs of a request; reused from one request to the next.
-struct Request {
-  enum class Method { get, head, post, other };
-  Method method = Method::other;
-  std::string target;
-  std::string content_type;  ///< as sent, empty if absent
-  bool encoded = false;      ///< a Content-Encoding other than identity
-  bool expect_continue = false;
-  bool http10 = false;
-  std::string body;  ///< with kRawPadding spare bytes of capacity
-};
 
 /// Beast's HTTP/1 parser (RFC 9112) storing straight into a Request, without a container of header fields.
 /// Stricter than Beast where a proxy in front could disagree about where a request ends: the only transfer
@@ -47,6 +36,7 @@ class RequestParser final : public boost::beast::http::basic_parser<true> {
   void on_response_impl(int, string_view, int, error_code&) override {}
 
   Request& request_;
+  std::size_t header_bytes_ = 0;
   int hosts_ = 0;
 };
 

@@ -117,10 +117,11 @@ class Server::Impl {
     acceptor_->async_accept(worker->io(), [this, &worker](const error_code& ec, tcp::socket socket) {
       if (!acceptor_->is_open()) return;
       if (!ec) {
+        accept_failing_ = false;
         admit(*worker, std::move(socket));
       } else if (ec != asio::error::connection_aborted) {
-        spdlog::warn("http: cannot accept a connection: {}; retrying in {} ms", ec.message(),
-                     kAcceptRetry.count());
+        if (!accept_failing_) spdlog::warn("http: cannot accept connections: {}; trying on", ec.message());
+        accept_failing_ = true;
         accept_retry_->expires_after(kAcceptRetry);
         return accept_retry_->async_wait([this](const error_code& cancelled) {
           if (!cancelled && acceptor_->is_open()) accept();
@@ -150,6 +151,7 @@ class Server::Impl {
   std::optional<tcp::acceptor> acceptor_;
   std::optional<asio::steady_timer> accept_retry_;
   std::size_t next_ = 0;
+  bool accept_failing_ = false;
 };
 
 Server::Server(const v1::HttpConfig& config, const Services& services, Metrics& metrics, ReadyCheck ready)

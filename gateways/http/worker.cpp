@@ -90,10 +90,13 @@ void Worker::forget(Connection& connection) {
 }
 
 void Worker::deliver(std::shared_ptr<Connection> connection, Exchange& exchange, RawReply reply) {
-  const std::lock_guard lock(inbox_mutex_);
-  if (inbox_closed_) return;
-  inbox_.push_back({std::move(connection), &exchange, std::move(reply)});
-  if (inbox_.size() == 1) asio::post(io_, [this] { empty_inbox(); });
+  {
+    const std::lock_guard lock(inbox_mutex_);
+    if (inbox_closed_) return;
+    inbox_.push_back({std::move(connection), &exchange, std::move(reply)});
+    if (inbox_.size() > 1) return;  // empty_inbox() is on its way
+  }
+  asio::post(io_, [this] { empty_inbox(); });
 }
 
 void Worker::empty_inbox() {

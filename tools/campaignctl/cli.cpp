@@ -62,6 +62,7 @@ std::string where_to_read(const std::string& path) {
 
 std::vector<std::string> flag_words(const std::vector<Flag>& flags) {
   std::vector<std::string> words;
+  words.reserve(flags.size());
   for (const auto& flag : flags) words.push_back("--" + flag.name);
   return words;
 }
@@ -94,9 +95,8 @@ std::optional<Failure> check(const Parsed& parsed) {
     if (auto failure = check_choice(argument.name, found->second.back(), argument.choices)) return failure;
   }
   for (const auto& [name, values] : parsed.given) {
-    if (std::any_of(command.arguments.begin(), command.arguments.end(),
-                    [&](auto& a) { return a.name == name; }))
-      continue;
+    const auto is_name = [&name = name](const Argument& argument) { return argument.name == name; };
+    if (std::any_of(command.arguments.begin(), command.arguments.end(), is_name)) continue;
     const auto* flag = find_flag(command.flags, name);
     if (flag == nullptr)
       return usage(
@@ -149,6 +149,9 @@ Parsed parse(const std::vector<std::string>& words) {
   std::string error;
   try {
     app.parse(std::vector<std::string>(words.rbegin(), words.rend()));  // it takes them from the back
+  } catch (const CLI::ArgumentMismatch& e) {
+    const std::string what = e.what();  // "--name: …"
+    error = what.substr(0, what.find(':')) + " needs a value";
   } catch (const CLI::ParseError& e) {
     error = e.what();
   }

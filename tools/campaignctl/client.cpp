@@ -36,6 +36,8 @@ Outcome<Target> parse_url(const Setting& server) {
         fmt::format("the server {} ({}) {}; write http://host:port", server.value, server.origin, why));
   };
   if (!url || url->host().empty()) return refuse("is not a URL");
+  if (url->has_port() && url->port_number() == 0)
+    return refuse("has no port from 1 to 65535 behind the colon");
   if (url->scheme() != "http") return refuse("is not reachable: only http is spoken");
   if (url->has_userinfo()) return refuse("names a user, and a URL is no place for secrets");
   if (url->has_query() || url->has_fragment()) return refuse("has more than a path behind the host");

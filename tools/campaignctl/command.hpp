@@ -34,8 +34,8 @@ struct Argument {
   Offer offer = Offer::nothing;
 };
 
-/// What a command does to a server.
-enum class Effect { reads, changes };
+/// What a command may alter: nothing, the context file, or the server.
+enum class Effect { reads, configures, changes };
 
 class Call;
 

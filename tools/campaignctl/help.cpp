@@ -1,3 +1,4 @@
+#include <array>
 #include <fmt/core.h>
 
 #include "tools/campaignctl/cli.hpp"
@@ -56,9 +57,9 @@ std::string help(const Command* command) {
   }
   if (!command->run) line += " VERB";
   for (const auto& example : command->examples) examples.push_back({example});
-  const char* effect = !command->run                        ? ""
-                       : command->effect == Effect::changes ? " Changes the server."
-                                                            : " Only reads.";
+  constexpr std::array<const char*, 3> kEffects{" Only reads.", " Changes your context file.",
+                                                " Changes the server."};
+  const char* effect = command->run ? kEffects[static_cast<std::size_t>(command->effect)] : "";
   return fmt::format("{}.{}\n\nUsage: {} [flags]\n", command->purpose, effect, line) +
          section("Verbs", verbs) + section("Arguments", arguments) + section("Examples", examples) +
          section("Flags", flag_lines(command->flags));

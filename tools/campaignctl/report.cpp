@@ -77,13 +77,18 @@ void emit(YAML::Emitter& yaml, const json::value& value) {
     yaml << YAML::EndSeq;
   } else if (const auto* text = value.if_string()) {
     emit_text(yaml, *text);
+  } else if (value.is_null()) {
+    yaml << YAML::Null;
+  } else if (const auto* truth = value.if_bool()) {
+    yaml << *truth;
   } else {
     yaml << to_json(value, false);
   }
 }
 
-/// RFC 4180, with the line ends of this system.
-std::string csv_field(const std::string& text) {
+/// RFC 4180, with the line ends of this system and without what could steer a terminal.
+std::string csv_field(const std::string& raw) {
+  std::string text = printable(raw, "\t\n");
   if (text.find_first_of(",\"\r\n") == text.npos) return text;
   std::string out = "\"";
   for (char c : text) out.append(c == '"' ? 2 : 1, c);
@@ -124,6 +129,7 @@ std::string table(const Report& report, const View& view) {
     if (!column.wide || view.format == Format::wide) columns.push_back(column);
   std::vector<std::vector<std::string>> lines;
   std::vector<bool> right;
+  right.reserve(columns.size());
   for (const auto& column : columns)
     right.push_back(std::all_of(report.rows.begin(), report.rows.end(),
                                 [&](const Row& row) { return numeric(value_of(row, column)); }));

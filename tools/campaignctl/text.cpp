@@ -83,6 +83,7 @@ std::string human_bytes(double bytes) {
 }
 
 std::string human_ms(double ms) {
+  if (ms < 0.995) return fmt::format("{:.{}f} ms", ms, ms == 0 ? 0 : ms < 0.0995 ? 2 : 1);
   if (ms < 9.95) return fmt::format("{:.1f} ms", ms);
   if (ms < 999.5) return fmt::format("{:.0f} ms", ms);
   return fmt::format("{:.1f} s", ms / 1000);
@@ -108,13 +109,13 @@ std::optional<std::chrono::milliseconds> parse_duration(std::string_view text) {
   return std::chrono::milliseconds(std::llround(ms));
 }
 
-std::string printable(std::string_view text) {
+std::string printable(std::string_view text, std::string_view keep) {
   std::string out;
   for (std::size_t i = 0; i < text.size();) {
     const auto [value, length] = decode(text.substr(i));
     if (length == 0)
       out += fmt::format("\\x{:02x}", static_cast<unsigned char>(text[i]));
-    else if (steers_terminal(value))
+    else if (steers_terminal(value) && keep.find(text[i]) == keep.npos)
       out +=
           fmt::format(fmt::runtime(value < 0x80 ? "\\x{:02x}" : "\\u{:04x}"), static_cast<unsigned>(value));
     else
@@ -176,7 +177,7 @@ std::string nearest(std::string_view word, const std::vector<std::string>& candi
 
 std::string did_you_mean(std::string_view word, const std::vector<std::string>& candidates) {
   const auto guess = nearest(word, candidates);
-  return guess.empty() ? "" : fmt::format("; did you mean {}?", guess);
+  return guess.empty() ? "" : fmt::format(" (did you mean {}?)", guess);
 }
 
 std::string join(const std::vector<std::string>& words, std::string_view separator) {

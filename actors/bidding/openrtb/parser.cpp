@@ -32,8 +32,9 @@ struct Parser::Impl {
 };
 
 Parser::Parser() : impl_(std::make_unique<Impl>()) {
+  constexpr std::size_t kCapacity = 16'384;  // grows as needed
   // simdjson refuses to enter level max_depth.
-  if (impl_->parser.allocate(16 * 1024, kMaxDepth + 1)) throw std::bad_alloc();
+  if (impl_->parser.allocate(kCapacity, kMaxDepth + 1)) throw std::bad_alloc();
 }
 Parser::~Parser() = default;
 Parser::Parser(Parser&&) noexcept = default;

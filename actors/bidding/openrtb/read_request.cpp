@@ -105,7 +105,7 @@ class RequestReader : public Reader {
     Size size;
     out.sizes.clear();
     return open(at, o) && each(o["format"], [&](const Value& item) { return format(item, out.sizes); }) &&
-           count(o["w"], size.w) && count(o["h"], size.h) && add(size, out.sizes) &&
+           count(o["w"], size.w) && count(o["h"], size.h) && add_once(size, out.sizes) &&
            integers(o["battr"], out.battr) && integers(o["btype"], out.btype) &&
            texts(o["mimes"], out.mimes) && integer(o["pos"], out.pos) && not_negative(o["wmin"]) &&
            not_negative(o["hmin"]) && not_negative(o["wmax"]) && not_negative(o["hmax"]);
@@ -118,9 +118,13 @@ class RequestReader : public Reader {
            not_negative(o["hratio"]) && not_negative(o["wmin"]) && add(size, out);
   }
 
+  /// Ratios and half sizes stay outside.
   static bool add(Size size, std::vector<Size>& out) {
-    if (size.w > 0 && size.h > 0 && std::find(out.begin(), out.end(), size) == out.end()) out.push_back(size);
+    if (size.w > 0 && size.h > 0) out.push_back(size);
     return true;
+  }
+  static bool add_once(Size size, std::vector<Size>& out) {
+    return std::find(out.begin(), out.end(), size) != out.end() || add(size, out);
   }
 
   bool video(const Value& at, Video& out) {

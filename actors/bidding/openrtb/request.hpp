@@ -27,7 +27,7 @@ struct Size {
 /// 3.2.6
 struct Banner {
   std::vector<Size>
-      sizes;      ///< pixels, both sides positive, in order of preference; empty: no fixed size was named
+      sizes;      ///< pixels, both sides positive, those of `format` first; empty: no fixed size was named
   Ints battr;     ///< blocked creative attributes
   Ints btype;     ///< blocked banner types
   Strings mimes;  ///< allowed ones; empty: all

@@ -186,6 +186,19 @@ TEST_CASE_FIXTURE(Fixture, "a burst of more than the limit is answered though ea
   CHECK(in_order == 1000);
 }
 
+TEST_CASE_FIXTURE(Fixture, "requests that waited for a slow reader go on when it reads") {
+  config.set_max_pipeline(2);
+  agents.at_once = [](RawRequest request) {
+    request.reply(RawReply::document(std::string(1 << 20, request.body[0])));
+  };
+  start();
+  auto c = client();
+  std::string burst;
+  for (int i = 0; i < 10; ++i) burst += bid(std::to_string(i));
+  REQUIRE(c.send(burst));
+  for (int i = 0; i < 10; ++i) CHECK(c.read().body == std::string(1 << 20, static_cast<char>('0' + i)));
+}
+
 TEST_CASE_FIXTURE(Fixture, "connections persist as their version and fields say") {
   start();
   auto old = client();
@@ -266,6 +279,7 @@ TEST_CASE_FIXTURE(Fixture, "what could smuggle a request, or is none, is refused
            post + host + "Transfer-Encoding: gzip, chunked\r\n\r\n" + zero,
            post + host + "Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n" + zero,
            post + host + "Transfer-Encoding: chunked\r\n\r\nxyz\r\n",
+           post + host + "Transfer-Encoding: chunked\r\n\r\n10000000000000001\r\nx\r\n" + zero,
            std::string("POST /v1/bid HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n") + zero,
        }) {
     CAPTURE(bytes);

@@ -45,7 +45,8 @@ std::vector<Row> rows_of(const json::value& answer) {
   for (const auto& seat : list(at(answer, "seatbid"))) {
     for (const auto& bid : list(at(seat, "bid"))) {
       const auto w = plain(at(bid, "w")), h = plain(at(bid, "h"));
-      const json::value size = w.empty() || h.empty() ? json::value() : json::value(w + "x" + h);
+      const json::value size =
+          w.empty() || h.empty() ? json::value() : json::value(fmt::format("{}x{}", w, h));
       const auto& cur = at(answer, "cur");
       rows.push_back({"bid/" + plain(at(bid, "id")),
                       {{"imp", at(bid, "impid")},

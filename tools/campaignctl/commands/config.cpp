@@ -127,6 +127,7 @@ std::vector<Command> config_commands() {
   set_verb.flags = {{"server", 0, "URL", "The node to ask, http://host:port"},
                     {"read-only", 0, "", "Refuse commands that change something"},
                     kNoHeaders};
+  set_verb.effect = Effect::configures;
   set_verb.run = set_context;
 
   Command use_verb{"config use-context",
@@ -134,6 +135,7 @@ std::vector<Command> config_commands() {
                    {"campaignctl config use-context prod", "campaignctl config use-context local -q"}};
   use_verb.arguments = {{"NAME", "The context", {}, Offer::contexts}};
   use_verb.flags = {kNoHeaders};
+  use_verb.effect = Effect::configures;
   use_verb.run = use_context;
 
   Command get_verb{"config get-contexts",

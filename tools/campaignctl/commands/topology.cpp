@@ -71,7 +71,8 @@ void keep_first(pb::RepeatedPtrField<Line>& lines, std::size_t limit) {
 
 /// Appends `lines`, aligned, with the branches of a tree in front.
 void add_branches(std::string& out, const std::vector<std::string>& lines, const std::string& trunk) {
-  for (const auto& line : lines) out += trunk + (&line == &lines.back() ? "└ " : "├ ") + line + "\n";
+  for (const auto& line : lines)
+    out.append(trunk).append(&line == &lines.back() ? "└ " : "├ ").append(line).append("\n");
 }
 
 std::vector<std::string> lines_of(const v1::Node& node, const View& view) {
@@ -88,7 +89,7 @@ std::vector<std::string> lines_of(const v1::Node& node, const View& view) {
                    view.color)};
     std::string addresses;
     for (const auto& address : kind.addresses())
-      addresses += (addresses.empty() ? "" : " ") + printable(address);
+      addresses.append(addresses.empty() ? "" : " ").append(printable(address));
     if (wide) cells.insert(cells.end(), {human_count(kind.handled()) + " handled", addresses});
   }
   for (const auto& endpoint : node.endpoints()) {
@@ -97,8 +98,8 @@ std::vector<std::string> lines_of(const v1::Node& node, const View& view) {
              "p50 " + human_ms(endpoint.p50_ms()), "p99 " + human_ms(endpoint.p99_ms())};
     if (wide) cells.push_back(human_count(endpoint.requests()) + " requests");
   }
-  auto lines = align(kinds, {false, true, true, true, true, true, true, false});
-  for (auto& line : align(endpoints, {false, true, true, true, true})) lines.push_back(std::move(line));
+  auto lines = align(kinds, {false, true, true, false, true, false, true, false});
+  for (auto& line : align(endpoints, {false, true, false, false, true})) lines.push_back(std::move(line));
   return lines;
 }
 
@@ -120,7 +121,8 @@ std::string headline(const v1::TopologyReply& topology, std::chrono::system_cloc
   const double age = std::chrono::duration<double>(now.time_since_epoch()).count() -
                      static_cast<double>(as_of.seconds()) - as_of.nanos() / 1e9;
   // A negative age is the difference between two clocks.
-  return line + fmt::format(" · as of {:%H:%M:%S}Z ({:.1f} s old)", fmt::gmtime(seconds), std::max(0.0, age));
+  const std::string old = age < 60 ? fmt::format("{:.1f} s", std::max(0.0, age)) : human_uptime(age);
+  return line + fmt::format(" · as of {:%H:%M:%S}Z ({} old)", fmt::gmtime(seconds), old);
 }
 
 std::string to_document(const pb::Message& message) {
@@ -171,7 +173,8 @@ std::string next_step(const v1::TopologyReply& topology) {
 
 Outcome<Shape> shape_of(const Call& call) {
   Shape shape;
-  const auto fields = topology_fields();
+  auto fields = topology_fields();
+  fields.insert(fields.end(), {"node", "state"});
   for (const auto& text : call.values("filter")) {
     const auto equals = text.find('=');
     if (equals == text.npos) return usage(fmt::format("--filter {} has no value; write FIELD=VALUE", text));
@@ -212,7 +215,7 @@ Outcome<Report> topology(const Call& call) {
 }  // namespace
 
 std::vector<std::string> topology_fields() {
-  std::vector<std::string> fields{"node", "state"};
+  std::vector<std::string> fields;
   for (const auto* line : {v1::ActorKind::descriptor(), v1::Endpoint::descriptor()})
     for (int i = 0; i < line->field_count(); ++i)
       if (is_scalar(*line->field(i))) fields.push_back(line->field(i)->name());
@@ -255,11 +258,11 @@ std::string draw_topology(const v1::TopologyReply& topology, const View& view,
          fmt::format("cpu {:.0f} %", node.cpu() * 100),
          "rss " + human_bytes(static_cast<double>(node.rss_bytes())),
          paint(printable(node.state()), node.state() == "ok" ? Color::none : Color::yellow, view.color)});
-  const auto nodes = align(heads, {false, false, true, true, false});
+  const auto nodes = align(heads, std::vector<bool>(5));
   std::string out = view.headers ? headline(topology, now) + "\n" : "";
   for (int i = 0; i < topology.nodes_size(); ++i) {
     const bool last = i + 1 == topology.nodes_size();
-    out += (last ? "└ " : "├ ") + nodes[static_cast<std::size_t>(i)] + "\n";
+    out.append(last ? "└ " : "├ ").append(nodes[static_cast<std::size_t>(i)]).append("\n");
     add_branches(out, lines_of(topology.nodes(i), view), last ? "  " : "│ ");
   }
   return out;

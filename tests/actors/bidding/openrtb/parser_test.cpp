@@ -149,11 +149,11 @@ TEST_CASE("integers may be written with a fraction of zero, and are clamped") {
   CHECK(parsed.request.imps[0].banner->sizes == std::vector<Size>{{kMax, kMax}, {160, 600}});
 }
 
-TEST_CASE("a size that is named twice counts once, one without both sides not at all") {
+TEST_CASE("w and h join the formats once; sizes without both sides do not count") {
   const Parsed parsed(with_imp(
-      R"("banner":{"w":300,"h":250,"format":[{"w":300,"h":250},{"w":0,"h":9},{"h":9},{"w":300,"h":250}]})"));
+      R"("banner":{"w":300,"h":250,"format":[{"w":300,"h":250},{"w":0,"h":9},{"h":9},{"w":320,"h":50}]})"));
   REQUIRE_FALSE(parsed.error);
-  CHECK(parsed.request.imps[0].banner->sizes == std::vector<Size>{{300, 250}});
+  CHECK(parsed.request.imps[0].banner->sizes == std::vector<Size>{{300, 250}, {320, 50}});
 }
 
 TEST_CASE("an absent start delay is not a pre-roll") {

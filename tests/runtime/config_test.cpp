@@ -1,0 +1,93 @@
+#include "runtime/config.hpp"
+
+#include <doctest/doctest.h>
+#include <fstream>
+#include <sstream>
+
+#include "cx/v1/config.pb.h"
+
+namespace cx {
+namespace {
+
+std::string refusal(const std::string& yaml) {
+  v1::NodeConfig config;
+  const auto error = read_yaml(yaml, "test.yaml", config);
+  return error ? error->detail : "";
+}
+
+}  // namespace
+
+TEST_CASE("what a document names is set, the rest stays") {
+  v1::NodeConfig config;
+  config.set_node("before");
+  REQUIRE_FALSE(read_yaml("http: {port: 81}\nbidding:\n  bid_anonymous: true\n  currencies: {EUR: '0.9'}\n",
+                          "t", config));
+  CHECK(config.node() == "before");
+  CHECK(config.http().port() == 81);
+  CHECK(config.bidding().bid_anonymous());
+  CHECK(config.bidding().currencies().at("EUR") == "0.9");
+  CHECK_FALSE(read_yaml("", "t", config));
+}
+
+TEST_CASE("an error names the line, the key and what would do") {
+  const std::pair<const char*, const char*> cases[] = {
+      {"node: a\nhttp:\n  prot: 1\n",
+       "test.yaml:3:3: http.prot is not a key here; known keys are host, port"},
+      {"http:\n  port: many\n", "test.yaml:2:9: http.port is 'many'; it must be number 0..65535."},
+      {"http: {port: 65536}", "test.yaml:1:14: http.port is '65536'; it must be number 0..65535."},
+      {"http: {port: -1}", "http.port is '-1'"},
+      {"http: {port: 1.5}", "http.port is '1.5'"},
+      {"http: {port: [1]}", "http.port must be a single value"},
+      {"http: 7", "test.yaml:1:7: http must be a mapping"},
+      {"[1, 2]", "the document must be a mapping"},
+      {"log: {level: loud}", "log.level is 'loud'; it must be trace|debug|info|warn|error."},
+      {"grpc: {enabled: 1}", "grpc.enabled is '1'; it must be true|false."},
+      {"node: a\nnode: b\n", "test.yaml:2:1: node stands here twice"},
+      {"http:\n  port: 1\n  port: 2\n", "http.port stands here twice"},
+      {"bidding: {currencies: {EUR: [1]}}", "bidding.currencies must map each name to a single value"},
+      {"a: [1\n", "not YAML"},
+  };
+  for (const auto& [yaml, wanted] : cases) {
+    CAPTURE(yaml);
+    CHECK(refusal(yaml).find(wanted) != std::string::npos);
+    CHECK(refusal(yaml) != "");
+  }
+}
+
+TEST_CASE("every setting can be set as a flag, read back, and has documentation") {
+  const auto settings = settings_of("cx.v1.NodeConfig");
+  CHECK(settings.size() > 30);
+  v1::NodeConfig config;
+  for (const auto& setting : settings) {
+    CAPTURE(setting.key);
+    CHECK_FALSE(setting.help.empty());
+    CHECK(setting.flag.starts_with("--"));
+    std::string value = "x";
+    if (setting.type.starts_with("number"))
+      value = "1024";
+    else if (setting.type != "text")
+      value = setting.type.substr(setting.type.rfind('|') + 1);
+    const auto error = set_setting(config, setting.key, value, setting.flag);
+    if (!error)
+      CHECK(get_setting(config, setting.key) == value);
+    else
+      CHECK(error->detail.find("must be number") != std::string::npos);  // 1024 is not in every range
+  }
+  CHECK(set_setting(config, "http.nothing", "1", "--http-nothing"));
+  CHECK(set_setting(config, "node.http", "1", "--x"));
+}
+
+TEST_CASE("the shipped configuration is valid and names every setting") {
+  std::ifstream file(CX_SOURCE_DIR "/config/campaignd.yaml");
+  std::stringstream text;
+  text << file.rdbuf();
+  v1::NodeConfig config;
+  REQUIRE_FALSE(read_yaml(text.str(), "campaignd.yaml", config));
+  for (const auto& setting : settings_of("cx.v1.NodeConfig")) {
+    const auto leaf = setting.key.substr(setting.key.rfind('.') + 1);
+    CAPTURE(setting.key);
+    CHECK(text.str().find(leaf + ":") != std::string::npos);
+  }
+}
+
+}  // namespace cx

@@ -1,6 +1,6 @@
 #include "gateways/problem.hpp"
 
-#include <simdjson.h>
+#include "runtime/json.hpp"
 
 namespace cx {
 
@@ -50,36 +50,16 @@ std::string_view reason_phrase(int status) noexcept {
   return "Internal Server Error";
 }
 
-void append_json_string(std::string& out, std::string_view text) {
-  static constexpr char kHex[] = "0123456789abcdef";
-  const bool utf8 = simdjson::validate_utf8(text.data(), text.size());
-  out += '"';
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (byte < 0x20) {
-      out += "\\u00";
-      out += kHex[byte >> 4];
-      out += kHex[byte & 15];
-    } else if (byte >= 0x80 && !utf8) {
-      out += '?';
-    } else {
-      if (c == '"' || c == '\\') out += '\\';
-      out += c;
-    }
-  }
-  out += '"';
-}
-
 std::string problem_json(int status, const Error& error) {
   std::string out = "{\"type\":";
-  append_json_string(out, "/problems/" + error.type);
+  append_json(out, "/problems/" + error.type);
   out += ",\"title\":";
-  append_json_string(out, reason_phrase(status));
+  append_json(out, reason_phrase(status));
   out += ",\"status\":" + std::to_string(status) + ",\"detail\":";
-  append_json_string(out, error.detail);
+  append_json(out, error.detail);
   if (!error.pointer.empty()) {
     out += ",\"pointer\":";
-    append_json_string(out, error.pointer);
+    append_json(out, error.pointer);
   }
   out += '}';
   return out;

@@ -18,7 +18,4 @@ std::string_view reason_phrase(int status) noexcept;
 /// specific (405).
 std::string problem_json(int status, const Error& error);
 
-/// Appends `text` as a JSON string, in quotes. Text that is not UTF-8 loses its non-ASCII bytes to '?'.
-void append_json_string(std::string& out, std::string_view text);
-
 }  // namespace cx

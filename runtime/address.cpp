@@ -7,12 +7,6 @@
 namespace cx {
 namespace {
 
-bool is_name(std::string_view s) {
-  return !s.empty() && s.size() <= 63 && std::all_of(s.begin(), s.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-';
-  });
-}
-
 bool is_key(std::string_view s) {
   return !s.empty() && s.size() <= 255 && std::none_of(s.begin(), s.end(), [](char c) {
     return static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
@@ -24,6 +18,12 @@ Error invalid(std::string detail) {
 }
 
 }  // namespace
+
+bool is_name(std::string_view s) {
+  return !s.empty() && s.size() <= 63 && std::all_of(s.begin(), s.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-';
+  });
+}
 
 Result<Address> parse_address(std::string_view text) {
   const auto first = text.find('/');

@@ -17,6 +17,9 @@ struct Address {
   bool operator==(const Address&) const = default;
 };
 
+/// Whether `text` can be a kind or a tenant.
+bool is_name(std::string_view text);
+
 Result<Address> parse_address(std::string_view text);
 
 /// A key made of an identifier that a stranger chose: the identifier itself where it is a valid key, else

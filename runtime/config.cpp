@@ -4,12 +4,13 @@
 #include <charconv>
 #include <fmt/format.h>
 #include <fstream>
+#include <iterator>
 #include <limits>
-#include <sstream>
 #include <yaml-cpp/yaml.h>
 
 #include "cx/v1/options.pb.h"
 #include "messages/contract.hpp"
+#include "runtime/address.hpp"
 
 namespace cx {
 namespace {
@@ -36,6 +37,7 @@ std::string type_text(const FieldDescriptor& field) {
   const auto& options = field.options();
   if (options.ExtensionSize(v1::one_of) > 0) return join(options.GetRepeatedExtension(v1::one_of), "|");
   if (field.cpp_type() == FieldDescriptor::CPPTYPE_BOOL) return "true|false";
+  if (options.GetExtension(v1::name)) return "1 to 63 of a-z, 0-9, -";
   if (field.cpp_type() == FieldDescriptor::CPPTYPE_STRING) return "text";
   if (!options.HasExtension(v1::range)) return "number";
   const auto& range = options.GetExtension(v1::range);
@@ -52,6 +54,7 @@ std::optional<std::string> set_scalar(Message& message, const FieldDescriptor& f
       const auto& allowed = field.options().GetRepeatedExtension(v1::one_of);
       if (!allowed.empty() && std::find(allowed.begin(), allowed.end(), text) == allowed.end())
         return wrong();
+      if (field.options().GetExtension(v1::name) && !is_name(text)) return wrong();
       reflection->SetString(&message, &field, text);
       return std::nullopt;
     }
@@ -126,11 +129,16 @@ class YamlReader {
     const auto* reflection = message.GetReflection();
     if (!node.IsMap()) return at(node, key, "must be a mapping of names to values");
     reflection->ClearField(&message, &field);
+    std::vector<std::string> seen;
     for (const auto& entry : node) {
+      const auto name = entry.first.as<std::string>("");
+      if (std::find(seen.begin(), seen.end(), name) != seen.end())
+        return at(entry.first, key + '.' + name, "stands here twice");
+      seen.push_back(name);
       auto* slot = reflection->AddMessage(&message, &field);
       const auto& type = *field.message_type();
       if (!entry.second.IsScalar()) return at(entry.second, key, "must map each name to a single value");
-      slot->GetReflection()->SetString(slot, type.map_key(), entry.first.as<std::string>(""));
+      slot->GetReflection()->SetString(slot, type.map_key(), name);
       if (auto wrong = set_scalar(*slot, *type.map_value(), entry.second.Scalar()))
         return at(entry.second, key, *wrong);
     }
@@ -183,7 +191,12 @@ std::pair<Message*, const FieldDescriptor*> find_leaf(Message& config, std::stri
 
 std::optional<Error> read_yaml(std::string_view yaml, const std::string& source, Message& config) {
   try {
-    return YamlReader(source).read(YAML::Load(std::string(yaml)), config, "");
+    const auto documents = YAML::LoadAll(std::string(yaml));
+    if (documents.empty()) return std::nullopt;
+    if (documents.size() > 1)
+      return invalid(fmt::format("{}:{}:1: a second document starts here; put everything into one.", source,
+                                 documents[1].Mark().line + 1));
+    return YamlReader(source).read(documents[0], config, "");
   } catch (const YAML::Exception& e) {
     return invalid(fmt::format("{}:{}:{}: not YAML: {}.", source, e.mark.line + 1, e.mark.column + 1, e.msg));
   }
@@ -191,10 +204,10 @@ std::optional<Error> read_yaml(std::string_view yaml, const std::string& source,
 
 std::optional<Error> read_yaml_file(const std::string& path, Message& config) {
   std::ifstream file(path);
-  std::stringstream text;
-  if (!file || !(text << file.rdbuf()))
+  const std::string text{std::istreambuf_iterator<char>(file), {}};
+  if (!file.is_open() || file.bad())
     return invalid(fmt::format("{}: cannot be read; check the path and its permissions.", path));
-  return read_yaml(text.str(), path, config);
+  return read_yaml(text, path, config);
 }
 
 std::vector<Setting> settings_of(const std::string& message_name) {

@@ -1,6 +1,7 @@
 #include "actors/bidding/catalog.hpp"
 
 #include <algorithm>
+#include <string>
 
 namespace cx::bidding {
 namespace {
@@ -22,10 +23,23 @@ void drop(Bits& in, const Bits& these) {
   for (std::size_t i = 0; i < these.size(); ++i) in[i] &= ~these[i];
 }
 
+char lower(char c) {
+  return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+}
+
+std::string lower(std::string_view text) {
+  std::string out(text);
+  for (char& c : out) c = lower(c);
+  return out;
+}
+
 }  // namespace
 
 bool within_category(std::string_view category, std::string_view listed) {
-  return category.starts_with(listed) && (category.size() == listed.size() || category[listed.size()] == '-');
+  if (category.size() < listed.size()) return false;
+  const auto same = [](char a, char b) { return lower(a) == lower(b); };
+  if (!std::equal(listed.begin(), listed.end(), category.begin(), same)) return false;
+  return category.size() == listed.size() || category[listed.size()] == '-';
 }
 
 Catalog::Catalog(std::vector<v1::Offer> offers) : offers_(std::move(offers)) {
@@ -40,7 +54,7 @@ Catalog::Catalog(std::vector<v1::Offer> offers) : offers_(std::move(offers)) {
     if (offer.media() == v1::MEDIA_TYPE_VIDEO) set_bit(videos_, rows, row);
     set_bit(offer.has_segment() ? by_segment_[offer.segment() % by_segment_.size()] : untargeted_, rows, row);
     set_bit(by_category_[offer.category()], rows, row);
-    set_bit(by_domain_[offer.domain()], rows, row);
+    set_bit(by_domain_[lower(offer.domain())], rows, row);
   }
 }
 
@@ -69,7 +83,7 @@ const Bits& Catalog::evaluate(const OfferQuery& query) const {
   if (!query.allowed_categories.empty()) keep(found, scratch);
 
   for (const auto domain : query.blocked_domains)
-    if (const auto bits = by_domain_.find(domain); bits != by_domain_.end()) drop(found, bits->second);
+    if (const auto bits = by_domain_.find(lower(domain)); bits != by_domain_.end()) drop(found, bits->second);
   return found;
 }
 

@@ -57,7 +57,7 @@ class Catalog {
   Index by_category_, by_domain_;
 };
 
-/// Whether IAB content category `category` is `listed` or a part of it: IAB3-1 is within IAB3.
+/// Whether IAB content category `category` is `listed` or a part of it: IAB3-1 is within IAB3. Ignores case.
 bool within_category(std::string_view category, std::string_view listed);
 
 /// The demo tenant's catalogue: `offers` offers of `campaigns` campaigns, a function of the seed alone.

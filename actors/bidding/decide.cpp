@@ -18,18 +18,18 @@ bool contains(const List& list, const T& value) {
 }
 
 constexpr int kXhtmlBannerAd = 2;  // banner type of our markup, AdCOM "Creative Subtypes"
-constexpr int kVast3 = 3;
-constexpr int kVast2 = 2;
 constexpr int kNonLinear = 2;
+constexpr int kVast2 = 2;
+constexpr int kVast3 = 3;
+constexpr int kProgressive = 2;
 
 bool banner_wanted(const Imp& imp) {
   return imp.banner && !imp.banner->sizes.empty() && !contains(imp.banner->btype, kXhtmlBannerAd);
 }
 
 bool video_wanted(const Imp& imp) {
-  if (!imp.video || imp.video->linearity == kNonLinear) return false;
-  const auto& protocols = imp.video->protocols;
-  return protocols.empty() || contains(protocols, kVast3) || contains(protocols, kVast2);
+  if (!imp.video || imp.video->linearity == kNonLinear || vast_version(*imp.video) == 0) return false;
+  return imp.video->delivery.empty() || contains(imp.video->delivery, kProgressive);
 }
 
 bool mime_accepted(const openrtb::Strings& accepted, std::string_view mime) {
@@ -70,6 +70,11 @@ std::int64_t thousand_impressions(float probability, std::int64_t click_value_mi
                       click_value_micros);  // 10^9 parts, 10^2 percent, over 10^3
 }
 
+// Devices whose owner opted out send this instead of an advertising id.
+bool is_zero_id(std::string_view ifa) {
+  return ifa.find_first_not_of("0-") == ifa.npos;
+}
+
 float unit(double value, double most) {
   return static_cast<float>(std::clamp(value / most, 0.0, 1.0));
 }
@@ -83,6 +88,11 @@ std::optional<Currency> choose_currency(const Request& request, const Currencies
   return std::nullopt;
 }
 
+int vast_version(const Video& video) {
+  if (video.protocols.empty() || contains(video.protocols, kVast3)) return 3;
+  return contains(video.protocols, kVast2) ? 2 : 0;
+}
+
 bool seat_allowed(const Request& request, std::string_view seat) {
   return (request.wseat.empty() || contains(request.wseat, seat)) && !contains(request.bseat, seat);
 }
@@ -90,7 +100,7 @@ bool seat_allowed(const Request& request, std::string_view seat) {
 std::string customer_key(const Request& request) {
   if (!request.user.buyeruid.empty()) return key_from(request.user.buyeruid);
   if (!request.user.id.empty()) return key_from(request.user.id);
-  if (!request.device.ifa.empty() && !request.device.lmt)
+  if (!is_zero_id(request.device.ifa) && !request.device.lmt)
     return key_from("ifa:" + std::string(request.device.ifa));
   return {};
 }

@@ -55,6 +55,9 @@ struct Currency {
 };
 std::optional<Currency> choose_currency(const openrtb::Request& request, const Currencies& currencies);
 
+/// The VAST version to answer with, 2 or 3; 0 when the player takes neither.
+int vast_version(const openrtb::Video& video);
+
 /// Whether the request lets our seat bid (wseat, bseat).
 bool seat_allowed(const openrtb::Request& request, std::string_view seat);
 

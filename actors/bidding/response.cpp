@@ -18,14 +18,14 @@ std::string banner_markup(const v1::Offer& offer, std::string_view bid_id) {
       offer.landing_url(), bid_id, offer.creative_url(), offer.width(), offer.height());
 }
 
-// VAST 3.0, inline and linear.
-std::string video_markup(const v1::Offer& offer, std::string_view bid_id) {
+// VAST, inline and linear; what we use of it is the same in versions 2 and 3.
+std::string video_markup(const v1::Offer& offer, std::string_view bid_id, int version) {
   return fmt::format(
-      R"(<VAST version="3.0"><Ad id="{}"><InLine><AdSystem>campaign-express</AdSystem><AdTitle>{}</AdTitle><Creatives>)"
+      R"(<VAST version="{}.0"><Ad id="{}"><InLine><AdSystem>campaign-express</AdSystem><AdTitle>{}</AdTitle><Impression/><Creatives>)"
       R"(<Creative id="{}"><Linear><Duration>00:00:{:02}</Duration><VideoClicks><ClickThrough><![CDATA[{}?bid={}]]>)"
       R"(</ClickThrough></VideoClicks><MediaFiles><MediaFile delivery="progressive" type="{}" bitrate="{}" width="{}" )"
       R"(height="{}"><![CDATA[{}]]></MediaFile></MediaFiles></Linear></Creative></Creatives></InLine></Ad></VAST>)",
-      bid_id, offer.id(), offer.creative_id(), offer.duration_seconds(), offer.landing_url(), bid_id,
+      version, bid_id, offer.id(), offer.creative_id(), offer.duration_seconds(), offer.landing_url(), bid_id,
       offer.mime(), offer.bitrate_kbps(), offer.width(), offer.height(), offer.creative_url());
 }
 
@@ -66,7 +66,9 @@ std::string write_response(const openrtb::Request& request, const std::vector<Ch
     field(R"(,"crid":)", offer.creative_id());
     field(R"(,"adomain":[)", offer.domain());
     field(R"(],"cat":[)", offer.category());
-    field(video ? R"(],"adm":)" : R"(],"iurl":)", video ? video_markup(offer, bid_id) : offer.creative_url());
+    field(video ? R"(],"adm":)" : R"(],"iurl":)",
+          video ? video_markup(offer, bid_id, vast_version(*request.imps[choice.imp].video))
+                : offer.creative_url());
     if (!video) field(R"(,"adm":)", banner_markup(offer, bid_id));
     fmt::format_to(std::back_inserter(out), R"(,"w":{},"h":{},"mtype":{})", offer.width(), offer.height(),
                    video ? kMarkupVideo : kMarkupBanner);

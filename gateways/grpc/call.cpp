@@ -35,12 +35,6 @@ grpc::StatusCode status_code(Code code) {
   return grpc::StatusCode::INTERNAL;
 }
 
-Counter& outcome_of(Code code, EndpointProbe& probe) {
-  const int status = http_status(code);
-  if (status == 503) return probe.refused;
-  return status < 500 ? probe.client_error : probe.server_error;
-}
-
 bool parse(const grpc::ByteBuffer& bytes, Message& into) {
   grpc::ByteBuffer shared = bytes;  // the same bytes: gRPC clears what it has read
   return grpc::SerializationTraits<Message>::Deserialize(&shared, &into).ok();
@@ -150,8 +144,9 @@ void Call::send(const Message& reply, Counter& outcome) {
 }
 
 void Call::fail(Error error) {
-  count(outcome_of(error.code, *method_.probe));
-  Finish(failed(context_, status_code(error.code), std::move(error)));
+  const auto code = error.code;
+  count(method_.probe->outcome(http_status(code)));
+  Finish(failed(context_, status_code(code), std::move(error)));
 }
 
 void Call::count(Counter& outcome) {

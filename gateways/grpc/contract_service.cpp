@@ -1,21 +1,13 @@
 #include "gateways/grpc/contract_service.hpp"
 
-#include <google/protobuf/descriptor.pb.h>
+#include <google/protobuf/descriptor.h>
 #include <grpcpp/impl/codegen/server_callback_handlers.h>
-#include <stdexcept>
 
 #include "cx/v1/options.pb.h"
-
-namespace cx {
-
-extern const std::string_view
-    contract_bytes;  // the embedded descriptor set: here it names the contract's files
-
-}  // namespace cx
+#include "messages/contract.hpp"
 
 namespace cx::grpc_gateway {
 
-using google::protobuf::DescriptorPool;
 using google::protobuf::MessageFactory;
 
 ContractService::ContractService(const google::protobuf::ServiceDescriptor& service, const Services& services,
@@ -46,15 +38,8 @@ ContractService::ContractService(const google::protobuf::ServiceDescriptor& serv
 }
 
 std::deque<ContractService> contract_services(const Services& services, Metrics& metrics, Gate& gate) {
-  google::protobuf::FileDescriptorSet set;
-  if (!set.ParseFromArray(contract_bytes.data(), static_cast<int>(contract_bytes.size())))
-    throw std::logic_error("the embedded contract does not parse");
   std::deque<ContractService> made;
-  for (const auto& named : set.file()) {
-    const auto* file = DescriptorPool::generated_pool()->FindFileByName(named.name());
-    for (int i = 0; file != nullptr && i < file->service_count(); ++i)
-      made.emplace_back(*file->service(i), services, metrics, gate);
-  }
+  for_each_service([&](const auto& service) { made.emplace_back(service, services, metrics, gate); });
   return made;
 }
 

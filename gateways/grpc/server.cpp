@@ -76,7 +76,7 @@ class Server::Impl {
     for (auto& service : services_) builder.RegisterService(&service);
     builder.RegisterCallbackGenericService(&unknown_);
     builder.SetMaxReceiveMessageSize(kMaxMessage);
-    // The limit on a message holds before it is inflated, so that a small one could fill the memory.
+    // A message is inflated before its size is checked again: a small one could fill the memory.
     for (const auto algorithm : {GRPC_COMPRESS_GZIP, GRPC_COMPRESS_DEFLATE})
       builder.SetCompressionAlgorithmSupportStatus(algorithm, false);
     for (const auto& [name, value] : kChannelArguments) builder.AddChannelArgument(name, value);
@@ -85,12 +85,13 @@ class Server::Impl {
     server_ = builder.BuildAndStart();
     if (!server_ || port == 0) {
       server_.reset();
-      return Error{Code::unavailable, "cannot-listen",
-                   fmt::format("Cannot listen for gRPC on {}: the port is taken, or not ours to take, or the "
-                               "address is not of this host; choose another one with --grpc-port (0 takes a "
-                               "free one) or --grpc-host.",
-                               address_of(config_)),
-                   ""};
+      return Error{
+          Code::unavailable, "cannot-listen",
+          fmt::format(
+              "Cannot listen for gRPC on {}: the port is taken or reserved, or the host is no address of "
+              "this machine; choose another with --grpc-port (0 takes a free one) or --grpc-host.",
+              address_of(config_)),
+          ""};
     }
     report_health(ready_());
     health_ = std::jthread([this](const std::stop_token& stop) { watch_health(stop); });

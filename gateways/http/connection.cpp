@@ -199,12 +199,7 @@ void Connection::serialise(Exchange& exchange) {
 
   auto& probe = *exchange.probe;
   probe.requests.total.add();
-  (status == 200   ? probe.ok
-   : status == 204 ? probe.empty
-   : status == 503 ? probe.refused
-   : status < 500  ? probe.client_error
-                   : probe.server_error)
-      .add();
+  probe.outcome(status).add();
   const auto took =
       std::chrono::duration_cast<std::chrono::nanoseconds>(steady_clock::now() - exchange.received);
   probe.latency.record(static_cast<std::uint64_t>(took.count()));

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <functional>
+#include <google/protobuf/descriptor.h>
 #include <map>
 #include <optional>
 #include <string>
@@ -45,6 +46,8 @@ class Router {
   std::string known() const;
 
  private:
+  void add(const google::protobuf::MethodDescriptor& method, const Services& services);
+
   Metrics& metrics_;
   std::map<std::string, Resource, std::less<>> resources_;
 };

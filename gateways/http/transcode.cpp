@@ -6,6 +6,7 @@
 #include <spdlog/spdlog.h>
 
 #include "gateways/problem.hpp"
+#include "runtime/json.hpp"
 
 namespace cx::http {
 namespace {
@@ -67,7 +68,7 @@ Result<std::string> query_to_json(std::string_view query) {
       if (!decode(part, word))
         return invalid_request(
             "A '%' in the query is not followed by two hexadecimal digits; write %25 for a percent sign.");
-      append_json_string(out, word);
+      append_json(out, word);
       out += ':';
     }
     out.pop_back();

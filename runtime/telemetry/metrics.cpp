@@ -188,11 +188,11 @@ std::vector<MetricFamily> Metrics::Collector::Collect() const {
                                                                {"refused", &e.refused},
                                                                {"server_error", &e.server_error}};
     for (const auto& [outcome, counter] : outcomes)
-      f.counter("cx_http_requests_total", "Requests answered.", {{"route", e.route}, {"outcome", outcome}},
+      f.counter("cx_requests_total", "Requests answered.", {{"route", e.route}, {"outcome", outcome}},
                 as_double(counter->value()));
   }
   for (const auto& e : m.endpoints_)
-    export_latency(f.add("cx_http_request_duration_seconds", "Last byte in to reply handed to the socket.",
+    export_latency(f.add("cx_request_duration_seconds", "Last byte in to reply handed to the socket.",
                          MetricType::Histogram, {{"route", e.route}}),
                    e.latency.read());
   for (const auto& r : m.readings_)

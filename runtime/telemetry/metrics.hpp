@@ -40,6 +40,14 @@ struct EndpointProbe {
   SharedHistogram latency;  ///< nanoseconds, last byte in to reply handed to the socket
   /// Replies by class: 200, 204, 4xx, 503, other 5xx.
   Counter ok, empty, client_error, refused, server_error;
+
+  /// The class of an HTTP status.
+  Counter& outcome(int status) {
+    if (status == 200) return ok;
+    if (status == 204) return empty;
+    if (status == 503) return refused;
+    return status < 500 ? client_error : server_error;
+  }
 };
 
 /// Every metric of a node. Probes are created at start-up, live as long as this object and are updated

@@ -77,10 +77,10 @@ def test_counters_grow(node):
         ("cx_no_bids_total",): bid_request(cur=["XYZ"]),
         ("cx_bid_timeouts_total",): bid_request(tmax=1),
         ("cx_bid_requests_invalid_total",): b"{}",
-        ("cx_http_requests_total", ("route", "/v1/bid"), ("outcome", "ok")): bid_request(),
-        ("cx_http_requests_total", ("route", "/v1/bid"), ("outcome", "empty")): bid_request(cur=["XYZ"]),
-        ("cx_http_requests_total", ("route", "/v1/bid"), ("outcome", "client_error")): b"{}",
-        ("cx_http_request_duration_seconds_count", ("route", "/v1/bid")): bid_request(),
+        ("cx_requests_total", ("route", "/v1/bid"), ("outcome", "ok")): bid_request(),
+        ("cx_requests_total", ("route", "/v1/bid"), ("outcome", "empty")): bid_request(cur=["XYZ"]),
+        ("cx_requests_total", ("route", "/v1/bid"), ("outcome", "client_error")): b"{}",
+        ("cx_request_duration_seconds_count", ("route", "/v1/bid")): bid_request(),
     }
     for (name, *labels), request in watched.items():
         before = value(name, **dict(labels))

@@ -88,9 +88,9 @@ TEST_CASE("metrics are exposed in the text format, and rates follow totals") {
   const auto text = metrics.prometheus_text();
   for (const char* line :
        {"cx_actors_live{kind=\"customer\"} 3\n", "cx_actor_messages_total{kind=\"customer\"} 12\n",
-        "cx_http_requests_total{route=\"/v1/bid\",outcome=\"ok\"} 5\n", "cx_answer 42\n",
-        "cx_http_request_duration_seconds_bucket{route=\"/v1/bid\",le=\"0.001\"} 0\n",
-        "cx_http_request_duration_seconds_bucket{route=\"/v1/bid\",le=\"+Inf\"} 1\n"}) {
+        "cx_requests_total{route=\"/v1/bid\",outcome=\"ok\"} 5\n", "cx_answer 42\n",
+        "cx_request_duration_seconds_bucket{route=\"/v1/bid\",le=\"0.001\"} 0\n",
+        "cx_request_duration_seconds_bucket{route=\"/v1/bid\",le=\"+Inf\"} 1\n"}) {
     CAPTURE(text);
     CHECK(text.find(line) != std::string::npos);
   }

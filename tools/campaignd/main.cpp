@@ -50,10 +50,10 @@ int run(int argc, char** argv) {
       "--http-port 8081\n");
   app.get_formatter()->column_width(44);
   std::string file;
-  bool check = false;
+  bool check_only = false;
   app.add_option("--config", file, "YAML file with settings that differ from the defaults")
       ->type_name("FILE");
-  app.add_flag("--check", check, "Validate the configuration and exit");
+  app.add_flag("--check", check_only, "Validate the configuration and exit");
   app.set_version_flag("--version", fmt::format("campaignd {} ({}, {})", kVersion, kCommit, kBuild));
   const auto settings = settings_of("cx.v1.NodeConfig");
   std::map<std::string, std::string> flags;
@@ -75,7 +75,8 @@ int run(int argc, char** argv) {
     if (const auto flag = flags.find(setting.key); flag != flags.end())
       if (auto error = set_setting(config, setting.key, flag->second, setting.flag))
         return complain(*error, kUsage);
-  if (check) {
+  if (auto error = check(config)) return complain(*error, kUsage);
+  if (check_only) {
     fmt::print("The configuration is valid.\n");
     return 0;
   }

@@ -11,6 +11,7 @@
 #include "actors/customer/demo_profiles.hpp"
 #include "cx/v1/operations.pb.h"
 #include "cx_version.hpp"
+#include "gateways/grpc/server.hpp"
 #include "gateways/http/server.hpp"
 #include "providers/inference/linear.hpp"
 #include "providers/inference/supervisor.hpp"
@@ -24,6 +25,10 @@ namespace cx {
 namespace {
 
 using google::protobuf::Message;
+
+Result<bidding::Currencies> make_currencies(const v1::BiddingConfig& config) {
+  return bidding::Currencies::from({config.currencies().begin(), config.currencies().end()});
+}
 
 bidding::Rules make_rules(const v1::BiddingConfig& config, bidding::Currencies currencies) {
   bidding::Rules rules;
@@ -83,6 +88,7 @@ struct Node::Parts {
   std::unique_ptr<AgentPool> agents;
   Services services;
   std::unique_ptr<http::Server> http;
+  std::unique_ptr<grpc_gateway::Server> grpc;
 
   void spawn_actors(std::shared_ptr<const inference::LinearModel> model);
   void add_services();
@@ -160,10 +166,16 @@ void Node::Parts::add_metrics() {
                 [this] { return static_cast<double>(agents->under_way()); });
 }
 
+std::optional<Error> check(const v1::NodeConfig& config) {
+  const auto currencies = make_currencies(config.bidding());
+  return currencies ? std::nullopt : std::optional(currencies.error());
+}
+
 Node::Node(const v1::NodeConfig& config) : parts_(std::make_unique<Parts>(config)) {}
 
 Node::~Node() {
   Parts& p = *parts_;
+  p.grpc.reset();
   p.http.reset();
   for (const auto& actor : p.actors) caf::anon_send_exit(actor, caf::exit_reason::user_shutdown);
 }
@@ -172,9 +184,7 @@ std::optional<Error> Node::start() {
   Parts& p = *parts_;
   const auto& config = p.config;
   if (auto error = make_data_directory(config.data())) return error;
-  std::map<std::string, std::string> rates(config.bidding().currencies().begin(),
-                                           config.bidding().currencies().end());
-  auto currencies = bidding::Currencies::from(rates);
+  auto currencies = make_currencies(config.bidding());
   if (!currencies) return currencies.error();
   p.rules = std::make_shared<bidding::Rules>(make_rules(config.bidding(), *std::move(currencies)));
   const auto& demo = config.demo();
@@ -186,9 +196,15 @@ std::optional<Error> Node::start() {
   p.add_services();
   p.add_metrics();
 
-  p.http = std::make_unique<http::Server>(config.http(), p.services, p.metrics,
-                                          [&p] { return p.ready.load() && !p.draining.load(); });
+  const auto is_ready = [&p] { return p.ready.load() && !p.draining.load(); };
+  p.http = std::make_unique<http::Server>(config.http(), p.services, p.metrics, is_ready);
   if (const auto port = p.http->start(); !port) return port.error();
+  if (config.grpc().enabled()) {
+    p.grpc = std::make_unique<grpc_gateway::Server>(config.grpc(), p.services, p.metrics, is_ready);
+    const auto port = p.grpc->start();
+    if (!port) return port.error();
+    spdlog::info("grpc: {}:{}", config.grpc().host(), *port);
+  }
   p.ready = true;
   spdlog::info("ready: http://{}:{} tenant={} offers={} campaigns={} agents={}", config.http().host(),
                p.http->port(), config.tenant(), demo.offers(), demo.campaigns(), config.bidding().agents());
@@ -200,8 +216,12 @@ void Node::tick() {
 }
 
 void Node::drain(std::chrono::milliseconds grace) {
+  const auto end = std::chrono::steady_clock::now() + grace;
   parts_->draining = true;
   parts_->http->drain(grace);
+  const auto left =
+      std::chrono::duration_cast<std::chrono::milliseconds>(end - std::chrono::steady_clock::now());
+  if (parts_->grpc) parts_->grpc->drain(std::max(left, std::chrono::milliseconds(0)));
 }
 
 }  // namespace cx

@@ -9,6 +9,9 @@
 
 namespace cx {
 
+/// What the schema cannot say about a configuration: an error where the values make no sense together.
+std::optional<Error> check(const v1::NodeConfig& config);
+
 /// A running node: actors, providers and gateways, put together from a configuration. Everything that it
 /// needs is built by start(); the order of shutdown is the reverse of the path of a request.
 class Node {

@@ -18,9 +18,10 @@ constexpr auto kImp =
 constexpr auto kBanner =
     keys("format", "w", "h", "battr", "btype", "mimes", "pos", "wmin", "hmin", "wmax", "hmax");
 constexpr auto kFormat = keys("w", "h", "wratio", "hratio", "wmin");
-constexpr auto kVideo = keys("mimes", "minduration", "maxduration", "rqddurs", "durfloors", "protocols", "w",
-                             "h", "minbitrate", "maxbitrate", "linearity", "startdelay", "pos", "battr",
-                             "sequence", "maxseq", "poddur", "skipmin", "skipafter", "mincpmpersec");
+constexpr auto kVideo =
+    keys("mimes", "minduration", "maxduration", "rqddurs", "durfloors", "protocols", "delivery", "w", "h",
+         "minbitrate", "maxbitrate", "linearity", "startdelay", "pos", "battr", "sequence", "maxseq",
+         "poddur", "skipmin", "skipafter", "mincpmpersec");
 constexpr auto kAudio = keys("mimes", "minduration", "maxduration", "rqddurs", "durfloors", "minbitrate",
                              "maxbitrate", "sequence", "maxseq", "poddur", "mincpmpersec");
 constexpr auto kDurationFloor = keys("mindur", "maxdur", "bidfloor");
@@ -132,12 +133,13 @@ class RequestReader : public Reader {
     return open(at, o) && mimes(o["mimes"], out.mimes) &&
            durations(o["minduration"], o["maxduration"], out.min_duration, out.max_duration) &&
            integers(o["rqddurs"], out.rqddurs, 0) && durfloors(o["durfloors"], out.durfloors) &&
-           integers(o["protocols"], out.protocols) && count(o["w"], out.w) && count(o["h"], out.h) &&
-           count(o["minbitrate"], out.min_bitrate) && count(o["maxbitrate"], out.max_bitrate) &&
-           integer(o["linearity"], out.linearity) && start_delay(o["startdelay"], out.start_delay) &&
-           integer(o["pos"], out.pos) && integers(o["battr"], out.battr) && not_negative(o["sequence"]) &&
-           not_negative(o["maxseq"]) && not_negative(o["poddur"]) && not_negative(o["skipmin"]) &&
-           not_negative(o["skipafter"]) && not_negative(o["mincpmpersec"]);
+           integers(o["protocols"], out.protocols) && integers(o["delivery"], out.delivery) &&
+           count(o["w"], out.w) && count(o["h"], out.h) && count(o["minbitrate"], out.min_bitrate) &&
+           count(o["maxbitrate"], out.max_bitrate) && integer(o["linearity"], out.linearity) &&
+           start_delay(o["startdelay"], out.start_delay) && integer(o["pos"], out.pos) &&
+           integers(o["battr"], out.battr) && not_negative(o["sequence"]) && not_negative(o["maxseq"]) &&
+           not_negative(o["poddur"]) && not_negative(o["skipmin"]) && not_negative(o["skipafter"]) &&
+           not_negative(o["mincpmpersec"]);
   }
 
   bool audio(const Value& at) {

@@ -51,6 +51,7 @@ struct Video {
   Ints rqddurs;          ///< the only acceptable durations; empty: all in [min_duration, max_duration]
   std::vector<DurationFloor> durfloors;
   Ints protocols;  ///< supported ones; empty: unknown
+  Ints delivery;   ///< supported ones: 1 streaming, 2 progressive, 3 download; empty: all
   int w = 0;       ///< pixels, 0: unknown
   int h = 0;
   int min_bitrate = 0;             ///< kbit/s

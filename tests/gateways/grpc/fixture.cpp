@@ -41,27 +41,24 @@ void Fixture::start() {
 
 std::future<Answer> Fixture::call(const std::string& method, const std::string& bytes,
                                   const std::function<void(grpc::ClientContext&)>& prepare) {
-  struct Pending {
-    grpc::ClientContext context;
-    grpc::ByteBuffer request, reply;
-    std::promise<Answer> answer;
-  };
-  const auto pending = std::make_shared<Pending>();
-  pending->context.set_deadline(std::chrono::system_clock::now() + seconds(30));
-  if (prepare) prepare(pending->context);
+  auto& exchange = exchanges_.emplace_back();
+  exchange.context.set_deadline(std::chrono::system_clock::now() + seconds(30));
+  if (prepare) prepare(exchange.context);
   const grpc::Slice slice(bytes);
-  pending->request = grpc::ByteBuffer(&slice, 1);
-  auto future = pending->answer.get_future();
+  exchange.request = grpc::ByteBuffer(&slice, 1);
+  const auto promise = std::make_shared<std::promise<Answer>>();
+  auto future = promise->get_future();
   grpc::GenericStub(channel).UnaryCall(
-      &pending->context, method, {}, &pending->request, &pending->reply, [pending](grpc::Status status) {
+      &exchange.context, method, {}, &exchange.request, &exchange.reply,
+      [&exchange, promise](grpc::Status status) {
         Answer answer{std::move(status), {}, {}};
         grpc::Slice whole;
-        if (answer.status.ok() && pending->reply.DumpToSingleSlice(&whole).ok())
+        if (answer.status.ok() && exchange.reply.DumpToSingleSlice(&whole).ok())
           answer.bytes.assign(reinterpret_cast<const char*>(whole.begin()), whole.size());
-        for (const auto& [name, value] : pending->context.GetServerTrailingMetadata())
+        for (const auto& [name, value] : exchange.context.GetServerTrailingMetadata())
           answer.trailers.emplace(std::string(name.data(), name.size()),
                                   std::string(value.data(), value.size()));
-        pending->answer.set_value(std::move(answer));
+        promise->set_value(std::move(answer));
       });
   return future;
 }

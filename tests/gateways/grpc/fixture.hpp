@@ -1,10 +1,12 @@
 #pragma once
 
 #include <atomic>
+#include <deque>
 #include <functional>
 #include <future>
 #include <grpcpp/channel.h>
 #include <grpcpp/client_context.h>
+#include <grpcpp/support/byte_buffer.h>
 #include <grpcpp/support/status.h>
 #include <map>
 #include <memory>
@@ -60,6 +62,14 @@ struct Fixture {
   std::uint16_t port = 0;
   std::unique_ptr<Server> server;
   std::shared_ptr<grpc::Channel> channel;
+
+ private:
+  struct Exchange {
+    grpc::ClientContext context;
+    grpc::ByteBuffer request, reply;
+  };
+  // Not the callback's: the last reference to a channel must not go away on a thread of gRPC's.
+  std::deque<Exchange> exchanges_;
 };
 
 /// An encoded RawBody.

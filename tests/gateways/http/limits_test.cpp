@@ -92,7 +92,7 @@ TEST_CASE_FIXTURE(Fixture, "a request that dawdles is given up") {
 }
 
 TEST_CASE_FIXTURE(Fixture, "an idle connection is closed silently, a waiting one is not") {
-  config.set_idle_timeout_ms(40);
+  config.set_idle_timeout_ms(250);
   start();
   auto fresh = client(), used = client(), waiting = client();
   REQUIRE(waiting.send(bid("x")));

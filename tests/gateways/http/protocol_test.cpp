@@ -36,7 +36,7 @@ TEST_CASE_FIXTURE(Fixture, "the gateway's own endpoints answer") {
   const auto metrics_page = c.ask(get("/metrics"));
   CHECK(metrics_page.field("content-type") == "text/plain; version=0.0.4; charset=utf-8");
   CHECK(metrics_page.body.find("cx_http_connections 1\n") != std::string::npos);
-  CHECK(metrics_page.body.find("cx_http_requests_total{route=\"/readyz\",outcome=\"refused\"} 1") !=
+  CHECK(metrics_page.body.find("cx_requests_total{route=\"/readyz\",outcome=\"refused\"} 1") !=
         std::string::npos);
 }
 

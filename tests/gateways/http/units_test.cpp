@@ -15,13 +15,6 @@ TEST_CASE("a problem document says what an error says, and a pointer only where 
   CHECK(http_status(Code::deadline_exceeded) == 504);
 }
 
-TEST_CASE("a JSON string keeps UTF-8 and replaces what is not") {
-  std::string out;
-  append_json_string(out, "é\\");
-  append_json_string(out, "\xff\x01");
-  CHECK(out == "\"é\\\\\"\"?\\u0001\"");
-}
-
 TEST_CASE("a response cannot be split by what a header field holds") {
   auto reply = RawReply::empty();
   reply.metadata.emplace_back("x-openrtb-nbr", "1\r\nSet-Cookie: a");

@@ -56,6 +56,7 @@ TEST_CASE("every field that bidding uses is read") {
                       .rqddurs = {15, 30},
                       .durfloors = {{1, 15, 1'250'000}, {16, 0, 3'000'000}},
                       .protocols = {2, 3},
+                      .delivery = {},
                       .w = 640,
                       .h = 480,
                       .min_bitrate = 300,

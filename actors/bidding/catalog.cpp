@@ -58,6 +58,15 @@ Catalog::Catalog(std::vector<v1::Offer> offers) : offers_(std::move(offers)) {
   }
 }
 
+const Bits& Catalog::in_categories(std::span<const std::string_view> listed, Bits& out) const {
+  out.assign(out.size(), 0);
+  for (const auto& [category, bits] : by_category_) {
+    const auto covers = [&c = category](std::string_view l) { return within_category(c, l); };
+    if (std::any_of(listed.begin(), listed.end(), covers)) add(out, bits);
+  }
+  return out;
+}
+
 const Bits& Catalog::evaluate(const OfferQuery& query) const {
   thread_local Bits found, scratch;
   const auto words = (offers_.size() + 63) / 64;
@@ -72,16 +81,8 @@ const Bits& Catalog::evaluate(const OfferQuery& query) const {
     if (segment < by_segment_.size()) add(scratch, by_segment_[segment]);
   keep(found, scratch);
 
-  if (!query.allowed_categories.empty()) scratch.assign(words, 0);
-  for (const auto& [category, bits] : by_category_) {
-    const auto listed = [&c = category](std::string_view l) { return within_category(c, l); };
-    if (std::any_of(query.blocked_categories.begin(), query.blocked_categories.end(), listed))
-      drop(found, bits);
-    if (std::any_of(query.allowed_categories.begin(), query.allowed_categories.end(), listed))
-      add(scratch, bits);
-  }
-  if (!query.allowed_categories.empty()) keep(found, scratch);
-
+  if (!query.blocked_categories.empty()) drop(found, in_categories(query.blocked_categories, scratch));
+  if (!query.allowed_categories.empty()) keep(found, in_categories(query.allowed_categories, scratch));
   for (const auto domain : query.blocked_domains)
     if (const auto bits = by_domain_.find(lower(domain)); bits != by_domain_.end()) drop(found, bits->second);
   return found;

@@ -49,6 +49,8 @@ class Catalog {
   using Index = std::map<std::string, Bits, std::less<>>;
 
   const Bits& evaluate(const OfferQuery& query) const;
+  /// Sets `out`, which has its size, to the offers of the listed categories.
+  const Bits& in_categories(std::span<const std::string_view> listed, Bits& out) const;
 
   std::vector<v1::Offer> offers_;
   std::map<std::pair<int, int>, Bits> banners_;

@@ -46,13 +46,14 @@ TEST_CASE("an error names the line, the key and what would do") {
       {"http:\n  port: 1\n  port: 2\n", "http.port stands here twice"},
       {"bidding: {currencies: {EUR: [1]}}", "bidding.currencies must map each name to a single value"},
       {"bidding:\n  currencies: {EUR: '1', EUR: '2'}",
-       "test.yaml:2:25: bidding.currencies.EUR stands here twice"},
+       "test.yaml:2:26: bidding.currencies.EUR stands here twice"},
       {"node: a\n---\nnode: b\n", "test.yaml:3:1: a second document starts here"},
       {"tenant: Acme Corp", "tenant is 'Acme Corp'; it must be 1 to 63 of a-z, 0-9, -."},
       {"a: [1\n", "not YAML"},
   };
   for (const auto& [yaml, wanted] : cases) {
-    CAPTURE(yaml);
+    CAPTURE(std::string(yaml));
+    CAPTURE(refusal(yaml));
     CHECK(refusal(yaml).find(wanted) != std::string::npos);
     CHECK(refusal(yaml) != "");
   }

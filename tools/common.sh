@@ -23,18 +23,22 @@ install() {
   "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "${missing[@]}"
 }
 
-# build PRESET TARGET...: in build/PRESET. A checkout that moved, or came from another machine, is configured anew.
-build() {
-  local preset=$1 folder="$root/build/$1"
-  shift
+# configure PRESET ON|OFF: build/PRESET, with or without tests; what is configured with tests stays so. A checkout that
+# moved, or came from another machine, starts anew.
+configure() {
+  local preset=$1 tests=$2 folder="$root/build/$1" log
   if [ -f "$folder/CMakeCache.txt" ] && ! grep -q "^CMAKE_HOME_DIRECTORY:INTERNAL=$root$" "$folder/CMakeCache.txt"; then
     rm -rf "$folder"
   fi
-  if [ ! -f "$folder/build.ninja" ]; then
-    say "Configuring build/$preset"
-    (cd "$root" && cmake --preset "$preset" >"$root/build.log" 2>&1) || { cat "$root/build.log" >&2; rm -f "$root/build.log"; exit 1; }
-    rm -f "$root/build.log"
+  if [ -f "$folder/build.ninja" ] && { [ "$tests" = OFF ] || grep -q '^CX_TESTS:BOOL=ON$' "$folder/CMakeCache.txt"; }; then
+    return
   fi
-  say "Building build/$preset"
-  NINJA_STATUS='[%f/%t %es] ' ninja -C "$folder" "$@"
+  say "Configuring build/$preset"
+  log=$(cd "$root" && cmake --preset "$preset" -DCX_TESTS="$tests" 2>&1) || die "$log"
+}
+
+# build PRESET TARGET...
+build() {
+  say "Building build/$1"
+  NINJA_STATUS='[%f/%t %es] ' ninja -C "$root/build/$1" "${@:2}"
 }

@@ -183,7 +183,8 @@ std::vector<Choice> choose(const Request& request, const std::vector<Opportunity
   const auto dollar = *rules.currencies.rate("USD");
   std::vector<Choice> chosen;
   for (std::size_t i = 0; i < opportunities.size(); ++i) {
-    const auto& [imp_index, rows] = opportunities[i];
+    const auto imp_index = opportunities[i].imp;
+    const auto& rows = opportunities[i].rows;
     const Imp& imp = request.imps[imp_index];
     const auto floor_rate = rules.currencies.rate(imp.floor_currency);
     if (!floor_rate) continue;

@@ -32,6 +32,7 @@ const Size& pick_size(Random& random) {
 }  // namespace
 
 std::vector<v1::Offer> demo_offers(std::uint64_t seed, std::uint32_t offers, std::uint32_t campaigns) {
+  if (campaigns == 0) return {};
   Random random(seed);
   struct Campaign {
     std::string category;

@@ -29,6 +29,7 @@ cx::v1::TopologyReply sample() {
   agent.set_handled(1200000);
   agent.add_addresses("bid-agent/demo/0");
   auto& bid = *calm.add_endpoints();
+  bid.set_requests(9);
   bid.set_route("POST /v1/bid");
   bid.set_requests_per_second(14100);
   bid.set_p50_ms(0.4);

@@ -93,6 +93,7 @@ std::vector<std::string> lines_of(const v1::Node& node, const View& view) {
     if (wide) cells.insert(cells.end(), {human_count(kind.handled()) + " handled", addresses});
   }
   for (const auto& endpoint : node.endpoints()) {
+    if (endpoint.requests() == 0 && !wide) continue;  // nobody ever asked: a row without news
     auto& cells = endpoints.emplace_back();
     cells = {printable(endpoint.route()), human_count(endpoint.requests_per_second()) + " req/s",
              "p50 " + human_ms(endpoint.p50_ms()), "p99 " + human_ms(endpoint.p99_ms())};

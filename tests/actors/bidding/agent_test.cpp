@@ -100,10 +100,10 @@ struct Fixture {
     return answers.all[at].metadata.empty() ? "" : answers.all[at].metadata[0].second;
   }
 
-  test::VirtualTime time;
-  Metrics metrics{"test"};
+  Metrics metrics{"test"};  // what actors refer to comes before them
   BidProbe bids;
   test::Answers answers;
+  test::VirtualTime time;
   std::vector<std::string> asked;
   Held held_grants, held_scores;
   std::uint32_t room = 10, released = 0;

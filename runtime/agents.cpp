@@ -5,7 +5,8 @@
 namespace cx {
 
 AgentPool::AgentPool(std::vector<caf::actor> agents, std::uint32_t credit_each) : credit_each_(credit_each) {
-  for (auto& agent : agents) agents_.emplace_back(std::move(agent));
+  for (auto& agent : agents)
+    agents_.push_back({std::move(agent), std::make_shared<std::atomic<std::uint32_t>>(0)});
 }
 
 bool AgentPool::post(RawRequest& request) {
@@ -14,7 +15,7 @@ bool AgentPool::post(RawRequest& request) {
     Agent& agent = agents_[(first + i) % agents_.size()];
     // Two gateways may pass this test together and overshoot by one each: the bound is soft by the number of
     // threads.
-    if (agent.busy.load(std::memory_order_relaxed) >= credit_each_) continue;
+    if (agent.busy->load(std::memory_order_relaxed) >= credit_each_) continue;
     request.reply.charge(agent.busy);
     caf::anon_send(agent.actor, std::move(request));
     return true;
@@ -24,7 +25,7 @@ bool AgentPool::post(RawRequest& request) {
 
 std::size_t AgentPool::under_way() const {
   std::size_t sum = 0;
-  for (const Agent& agent : agents_) sum += agent.busy.load(std::memory_order_relaxed);
+  for (const Agent& agent : agents_) sum += agent.busy->load(std::memory_order_relaxed);
   return sum;
 }
 

@@ -4,7 +4,7 @@
 #include <caf/actor.hpp>
 #include <caf/allowed_unsafe_message_type.hpp>
 #include <cstdint>
-#include <deque>
+#include <memory>
 #include <vector>
 
 #include "runtime/raw.hpp"
@@ -14,8 +14,7 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cx::RawRequest)
 namespace cx {
 
 /// A fixed number of agents that share one kind of raw request. Each takes at most `credit_each` at once;
-/// requests go round robin to the next agent that has credit. Thread-safe. The agents must not outlive the
-/// pool.
+/// requests go round robin to the next agent that has credit. Thread-safe.
 class AgentPool final : public RawTarget {
  public:
   AgentPool(std::vector<caf::actor> agents, std::uint32_t credit_each);
@@ -27,12 +26,11 @@ class AgentPool final : public RawTarget {
   std::size_t under_way() const;
 
  private:
-  struct alignas(64) Agent {
-    explicit Agent(caf::actor a) : actor(std::move(a)) {}
+  struct Agent {
     caf::actor actor;
-    std::atomic<std::uint32_t> busy{0};
+    std::shared_ptr<std::atomic<std::uint32_t>> busy;  // shared with its requests, which may outlive the pool
   };
-  std::deque<Agent> agents_;
+  std::vector<Agent> agents_;
   const std::uint32_t credit_each_;
   std::atomic<std::uint32_t> next_{0};
 };

@@ -47,10 +47,10 @@ class ReplyTo {
     if (once_) once_->deliver(std::move(reply));
   }
 
-  /// Counts this request in `credit` until it is answered or dropped. `credit` must outlive it.
-  void charge(std::atomic<std::uint32_t>& credit) const {
-    credit.fetch_add(1, std::memory_order_relaxed);
-    once_->credit = &credit;
+  /// Counts this request in `credit` until it is answered or dropped.
+  void charge(std::shared_ptr<std::atomic<std::uint32_t>> credit) const {
+    credit->fetch_add(1, std::memory_order_relaxed);
+    once_->credit = std::move(credit);
   }
 
  private:
@@ -64,11 +64,11 @@ class ReplyTo {
             {Code::internal, "no-answer", "The request was dropped unanswered; retry it.", ""}));
     }
     void deliver(RawReply reply) {
-      if (credit != nullptr) std::exchange(credit, nullptr)->fetch_sub(1, std::memory_order_relaxed);
+      if (const auto back = std::move(credit)) back->fetch_sub(1, std::memory_order_relaxed);
       if (auto to = std::move(sink)) to->deliver(std::move(reply));
     }
     std::shared_ptr<ReplySink> sink;
-    std::atomic<std::uint32_t>* credit = nullptr;
+    std::shared_ptr<std::atomic<std::uint32_t>> credit;
   };
   std::shared_ptr<Once> once_;
 };

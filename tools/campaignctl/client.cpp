@@ -15,7 +15,7 @@
 #include <optional>
 #include <vector>
 
-#include "cx_version.hpp"
+#include "tools/version.hpp"
 
 namespace cx::ctl {
 namespace {

@@ -7,10 +7,10 @@
 #include <string>
 
 #include "cx/v1/config.pb.h"
-#include "cx_version.hpp"
 #include "runtime/config.hpp"
 #include "tools/campaignd/log.hpp"
 #include "tools/campaignd/node.hpp"
+#include "tools/version.hpp"
 
 namespace cx {
 

@@ -10,7 +10,6 @@
 #include "actors/customer/customer.hpp"
 #include "actors/customer/demo_profiles.hpp"
 #include "cx/v1/operations.pb.h"
-#include "cx_version.hpp"
 #include "gateways/grpc/server.hpp"
 #include "gateways/http/server.hpp"
 #include "providers/inference/linear.hpp"
@@ -20,6 +19,7 @@
 #include "runtime/region.hpp"
 #include "runtime/services.hpp"
 #include "runtime/system.hpp"
+#include "tools/version.hpp"
 
 namespace cx {
 namespace {

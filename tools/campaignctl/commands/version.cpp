@@ -1,7 +1,8 @@
+#include "tools/version.hpp"
+
 #include <google/protobuf/util/json_util.h>
 
 #include "cx/v1/operations.pb.h"
-#include "cx_version.hpp"
 #include "tools/campaignctl/command.hpp"
 
 namespace cx::ctl {

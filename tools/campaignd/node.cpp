@@ -90,12 +90,12 @@ struct Node::Parts {
   std::unique_ptr<http::Server> http;
   std::unique_ptr<grpc_gateway::Server> grpc;
 
-  void spawn_actors(std::shared_ptr<const inference::LinearModel> model);
+  void spawn_actors(const std::shared_ptr<const inference::LinearModel>& model);
   void add_services();
   void add_metrics();
 };
 
-void Node::Parts::spawn_actors(std::shared_ptr<const inference::LinearModel> model) {
+void Node::Parts::spawn_actors(const std::shared_ptr<const inference::LinearModel>& model) {
   system_config = std::make_unique<SystemConfig>(config.actors());
   system = std::make_unique<caf::actor_system>(*system_config);
 

@@ -2,11 +2,11 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
 #include <deque>
 #include <fmt/format.h>
 #include <sys/resource.h>
 #include <sys/time.h>
+#include <system_error>
 #include <thread>
 #include <unistd.h>
 
@@ -47,7 +47,7 @@ std::optional<Error> check_listening(const Plan& plan, const Target& target) {
   if (connected) return std::nullopt;
   return Error{Code::unavailable, "unreachable",
                fmt::format("--url {}: cannot connect: {}; start the server, or name its port.", plan.url,
-                           std::strerror(why)),
+                           std::generic_category().message(why)),
                ""};
 }
 

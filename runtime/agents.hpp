@@ -20,7 +20,6 @@ class AgentPool final : public RawTarget {
   AgentPool(std::vector<caf::actor> agents, std::uint32_t credit_each);
 
   bool post(RawRequest& request) override;
-  std::size_t credit() const override { return agents_.size() * credit_each_; }
 
   /// Requests that are with an agent now.
   std::size_t under_way() const;

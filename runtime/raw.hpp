@@ -92,8 +92,6 @@ class RawTarget {
   /// Takes the request, or returns false at once when it has no credit left; the request is then untouched.
   /// Thread-safe, never blocks.
   virtual bool post(RawRequest& request) = 0;
-  /// Highest number of requests under way at once.
-  virtual std::size_t credit() const = 0;
 };
 
 }  // namespace cx

@@ -31,7 +31,6 @@ struct Answer {
 /// Agents that do with a request what the test says; by default they keep the last one in `held`.
 struct FakeAgents final : RawTarget {
   bool post(RawRequest& request) override { return on_post(request); }
-  std::size_t credit() const override { return 1; }
 
   std::promise<RawRequest> held;
   std::function<bool(RawRequest&)> on_post = [this](RawRequest& request) {

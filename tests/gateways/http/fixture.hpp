@@ -54,7 +54,6 @@ std::string bid(const std::string& body, const std::string& fields = "");
 class FakeAgents final : public RawTarget {
  public:
   bool post(RawRequest& request) override;
-  std::size_t credit() const override { return 1000; }
   /// The oldest request that is waiting.
   RawRequest take();
   std::size_t waiting();

@@ -10,6 +10,8 @@ int http_status(Code code) noexcept {
       return 400;
     case Code::not_found:
       return 404;
+    case Code::conflict:
+      return 409;
     case Code::overloaded:
       return 503;
     case Code::deadline_exceeded:
@@ -36,6 +38,8 @@ std::string_view reason_phrase(int status) noexcept {
       return "Method Not Allowed";
     case 408:
       return "Request Timeout";
+    case 409:
+      return "Conflict";
     case 413:
       return "Content Too Large";
     case 415:

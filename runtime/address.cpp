@@ -2,15 +2,17 @@
 
 #include <algorithm>
 #include <fmt/format.h>
+#include <simdjson.h>
 #include <xxhash.h>
 
 namespace cx {
 namespace {
 
 bool is_key(std::string_view s) {
-  return !s.empty() && s.size() <= 255 && std::none_of(s.begin(), s.end(), [](char c) {
-    return static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
-  });
+  const auto is_control = [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; };
+  // Protobuf takes no other text, and addresses are in records.
+  return !s.empty() && s.size() <= 255 && std::none_of(s.begin(), s.end(), is_control) &&
+         simdjson::validate_utf8(s.data(), s.size());
 }
 
 Error invalid(std::string detail) {
@@ -35,7 +37,8 @@ Result<Address> parse_address(std::string_view text) {
   const auto key = text.substr(second + 1);
   if (!is_name(kind)) return invalid("The kind of an address is 1 to 63 characters of a-z, 0-9 and '-'.");
   if (!is_name(tenant)) return invalid("The tenant of an address is 1 to 63 characters of a-z, 0-9 and '-'.");
-  if (!is_key(key)) return invalid("The key of an address is 1 to 255 bytes without control characters.");
+  if (!is_key(key))
+    return invalid("The key of an address is 1 to 255 bytes of UTF-8 without control characters.");
   return Address{std::string(kind), std::string(tenant), std::string(key)};
 }
 

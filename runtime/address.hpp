@@ -9,7 +9,7 @@
 namespace cx {
 
 /// The durable name of an actor: kind/tenant/key. Kind and tenant are 1 to 63 of [a-z0-9-]; the key is 1 to
-/// 255 bytes without control characters and may contain slashes.
+/// 255 bytes of UTF-8 without control characters and may contain slashes.
 struct Address {
   std::string kind, tenant, key;
 

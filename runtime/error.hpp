@@ -10,6 +10,7 @@ namespace cx {
 enum class Code {
   invalid_argument,   ///< HTTP 400: the request can never succeed as it is
   not_found,          ///< 404
+  conflict,           ///< 409: it is not, or no longer, what the request says that it is
   overloaded,         ///< 503 with Retry-After: nothing was done, try again
   deadline_exceeded,  ///< 504: the outcome did not arrive in time
   unavailable,        ///< 503: starting, draining, or a part is missing

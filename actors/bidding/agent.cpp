@@ -8,7 +8,9 @@
 
 #include "actors/bidding/openrtb/parser.hpp"
 #include "actors/bidding/response.hpp"
+#include "cx/v1/customer.pb.h"
 #include "runtime/agents.hpp"
+#include "runtime/entity/messages.hpp"
 #include "runtime/metered.hpp"
 #include "runtime/random.hpp"
 #include "runtime/uuid.hpp"
@@ -69,7 +71,7 @@ class BidAgent : public Metered<caf::event_based_actor> {
     c.raw = std::move(raw);
     if (auto error = parser_.parse(c.raw.body, c.document, c.request)) {
       parts_.bids->invalid.add();
-      c.raw.reply(RawReply::failure(*std::move(error)));
+      c.raw.reply(RawReply::failure(std::move(*error)));
       return give_back(std::move(conversation));
     }
     const Rules& rules = *parts_.rules;
@@ -98,14 +100,18 @@ class BidAgent : public Metered<caf::event_based_actor> {
       return ask_inference(id, c, nobody, nullptr);
     }
     c.customer = "customer/" + parts_.tenant + '/' + key;
-    v1::ReserveImpressions reserve;
-    reserve.set_count(static_cast<std::uint32_t>(c.imps.size()));
-    *reserve.mutable_cap() = rules.cap;
+    auto reserve = std::make_shared<v1::ReserveImpressions>();
+    reserve->set_count(static_cast<std::uint32_t>(c.imps.size()));
+    *reserve->mutable_cap() = rules.cap;
+    auto command = parts_.customers->request(c.customer, std::move(reserve));
+    if (!command) return fail(id);
     watch_deadlines();
-    request(parts_.customers, caf::infinite, c.customer, std::move(reserve))
-        .then([this, id,
-               customer = c.customer](const v1::ImpressionsGranted& grant) { on_grant(id, customer, grant); },
-              [this, id](const caf::error&) { fail(id); });
+    request(parts_.customers->region(command->shard), caf::infinite, std::move(*command))
+        .then(
+            [this, id, customer = c.customer](const MessagePtr& grant) {
+              on_grant(id, customer, static_cast<const v1::ImpressionsGranted&>(*grant));
+            },
+            [this, id](const caf::error&) { fail(id); });
   }
 
   void on_grant(Id id, const std::string& customer, const v1::ImpressionsGranted& grant) {
@@ -194,10 +200,11 @@ class BidAgent : public Metered<caf::event_based_actor> {
 
   void release(const std::string& customer, std::size_t count, std::int64_t reserved_at) {
     if (count == 0) return;
-    v1::ReleaseImpressions command;
-    command.set_count(static_cast<std::uint32_t>(count));
-    command.set_reserved_at(reserved_at);
-    send(parts_.customers, customer, std::move(command));
+    auto release = std::make_shared<v1::ReleaseImpressions>();
+    release->set_count(static_cast<std::uint32_t>(count));
+    release->set_reserved_at(reserved_at);
+    if (auto command = parts_.customers->request(customer, std::move(release)))
+      send(parts_.customers->region(command->shard), std::move(*command));
   }
 
   bool late(const Conversation& c) const { return parts_.clock->steady() >= c.deadline; }

@@ -10,6 +10,7 @@
 #include "actors/bidding/decide.hpp"
 #include "messages/actors.hpp"
 #include "runtime/clock.hpp"
+#include "runtime/entity/router.hpp"
 #include "runtime/telemetry/metrics.hpp"
 
 namespace cx::bidding {
@@ -25,7 +26,7 @@ struct AgentParts {
   std::string tenant;
   std::shared_ptr<const Catalog> catalog;
   std::shared_ptr<const Rules> rules;
-  CustomerRegion customers;
+  const Router* customers;
   InferencePool inference;
   const Clock* clock;
   KindProbe* kind;

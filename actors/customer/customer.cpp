@@ -8,6 +8,7 @@ namespace {
 
 constexpr std::int64_t kHour = 3'600'000;
 constexpr std::int64_t kDay = 24 * kHour;
+constexpr std::int64_t kSeenStep = 60'000;  // last_seen is not worth a record each time
 
 std::uint32_t reserved_since(const v1::CustomerState& state, std::int64_t start) {
   const auto& times = state.reserved_at();
@@ -25,21 +26,10 @@ std::uint32_t cap_room(const v1::CustomerState& state, const v1::FrequencyCap& c
                   room(cap.per_day(), reserved_since(state, now - kDay)));
 }
 
-Customer::State Customer::wake(std::string_view address, const std::string* memory) const {
+Customer::State Customer::initial(std::string_view address) const {
   State state;
-  if (memory != nullptr) state.ParseFromString(*memory);
   *state.mutable_profile() = profiles(seed, address);
   return state;
-}
-
-std::optional<Memory> Customer::sleep(const State& state, std::int64_t now) {
-  if (state.reserved_at().empty()) return std::nullopt;
-  const auto forget_at = *state.reserved_at().rbegin() + kDay;
-  if (forget_at <= now) return std::nullopt;
-  State kept;  // without the profile, which wake() makes again
-  *kept.mutable_reserved_at() = state.reserved_at();
-  kept.set_last_seen(state.last_seen());
-  return Memory{kept.SerializeAsString(), forget_at};
 }
 
 Outcome<Customer::Event, v1::ImpressionsGranted> Customer::handle(const State& state,
@@ -62,7 +52,8 @@ Outcome<Customer::Event, v1::ImpressionsGranted> Customer::handle(const State& s
     reserved.set_at(now);
     reserved.set_forget_until(now - kDay);
   }
-  out.events.emplace_back().mutable_seen()->set_at(context.now);
+  if (context.now - state.last_seen() >= kSeenStep)
+    out.events.emplace_back().mutable_seen()->set_at(context.now);
   return out;
 }
 

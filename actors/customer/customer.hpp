@@ -1,19 +1,20 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <tuple>
 
 #include "cx/v1/customer.pb.h"
-#include "runtime/entity.hpp"
+#include "runtime/entity/kind.hpp"
 
 namespace cx {
 
 /// The customer entity, as its pure core: what one person is to a tenant. A shard's region serialises the
 /// commands of one customer, so check-and-reserve is exact without a lock.
 struct Customer {
+  static constexpr std::string_view kName = "customer";
+  static constexpr std::uint32_t kSchema = 1;
   using State = v1::CustomerState;
   using Event = v1::CustomerEvent;
   using Commands = std::tuple<v1::ReserveImpressions, v1::ReleaseImpressions>;
@@ -23,8 +24,7 @@ struct Customer {
   Profiles profiles;
   std::uint64_t seed;
 
-  State wake(std::string_view address, const std::string* memory) const;
-  static std::optional<Memory> sleep(const State& state, std::int64_t now);
+  State initial(std::string_view address) const;
 
   static Outcome<Event, v1::ImpressionsGranted> handle(const State& state,
                                                        const v1::ReserveImpressions& command,

@@ -24,6 +24,8 @@ grpc::StatusCode status_code(Code code) {
       return grpc::StatusCode::INVALID_ARGUMENT;
     case Code::not_found:
       return grpc::StatusCode::NOT_FOUND;
+    case Code::conflict:
+      return grpc::StatusCode::ABORTED;
     case Code::overloaded:
     case Code::unavailable:
       return grpc::StatusCode::UNAVAILABLE;
@@ -98,17 +100,23 @@ void Call::post(const grpc::ByteBuffer& request) {
 }
 
 void Call::answer(const grpc::ByteBuffer& request) {
+  const Services::Respond respond(
+      [self = shared_from_this()](const Services::Reply& reply) { self->deliver(reply); });
   try {
     const std::unique_ptr<Message> in(method_.request->New());
-    if (!parse(request, *in)) return deliver(RawReply::failure(not_a(*in)));
-    const auto reply = (*method_.unary)(*in);
-    if (!reply) return deliver(RawReply::failure(reply.error()));
-    if (claim()) send(**reply, method_.probe->ok);
+    if (!parse(request, *in)) return respond(not_a(*in));
+    (*method_.unary)(*in, respond);
   } catch (const std::exception& e) {
     spdlog::error("{} failed: {}", method_.name, e.what());
     deliver(RawReply::failure(
         {Code::internal, "internal", method_.name + " failed; the node's log says why.", ""}));
   }
+}
+
+void Call::deliver(const Services::Reply& reply) noexcept {
+  if (!claim()) return;
+  if (reply) return send(**reply, method_.probe->ok);
+  fail(reply.error());
 }
 
 void Call::deliver(RawReply reply) noexcept {

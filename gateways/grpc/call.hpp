@@ -29,9 +29,9 @@ struct Method {
 /// The status to finish a failed call with; adds the trailers that describe the failure.
 grpc::Status failed(grpc::CallbackServerContext& context, grpc::StatusCode code, Error error);
 
-/// One call, from its request to the last byte of its answer. gRPC keeps it until OnDone; a ReplyTo may keep
-/// it longer. Whoever claims it first, the answer or a cancellation, finishes it, and only that one may touch
-/// what belongs to gRPC.
+/// One call, from its request to the last byte of its answer. gRPC keeps it until OnDone; a ReplyTo or a
+/// Services::Respond may keep it longer. Whoever claims it first, the answer or a cancellation, finishes it,
+/// and only that one may touch what belongs to gRPC.
 class Call final : public grpc::ServerUnaryReactor,
                    public ReplySink,
                    public std::enable_shared_from_this<Call> {
@@ -44,6 +44,7 @@ class Call final : public grpc::ServerUnaryReactor,
       : method_(method), gate_(gate), context_(context), response_(response) {}
 
   void deliver(RawReply reply) noexcept override;
+  void deliver(const Services::Reply& reply) noexcept;
   void OnCancel() override;
   void OnDone() override;
 

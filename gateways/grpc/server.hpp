@@ -25,7 +25,7 @@ using ReadyCheck = std::function<bool()>;
 /// A call that its client gives up counts as a client's error.
 ///
 /// The functions below belong to one thread, the owner's. `services`, their targets and `metrics` must
-/// outlive the server; a ReplyTo may outlive it, and is then without effect.
+/// outlive the server; a ReplyTo or Services::Respond may outlive it, and is then without effect.
 class Server {
  public:
   Server(const v1::GrpcConfig& config, const Services& services, Metrics& metrics, ReadyCheck ready);

@@ -48,8 +48,9 @@ void dispatch(const Router& router, Request& request, Exchange& exchange, std::s
   }
   exchange.content_type = route->content_type;
 
-  if (route->raw == nullptr) return exchange.answer(route->answer(query, request.body));
-  RawRequest raw{std::move(request.body), exchange.received, ReplyTo(std::move(sink))};
+  ReplyTo reply(std::move(sink));
+  if (route->raw == nullptr) return route->answer(query, request.body, std::move(reply));
+  RawRequest raw{std::move(request.body), exchange.received, std::move(reply)};
   if (route->raw->post(raw)) return;
   request.body = std::move(raw.body);
   raw.reply(RawReply::failure({Code::overloaded, "overloaded",

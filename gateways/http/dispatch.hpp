@@ -8,7 +8,7 @@
 namespace cx::http {
 
 /// Finds what serves a complete request and hands it over, or answers `exchange` with why not. `sink`
-/// delivers to `exchange`. The request's body may be moved from.
+/// delivers to `exchange`, now or later, from any thread. The request's body may be moved from.
 void dispatch(const Router& router, Request& request, Exchange& exchange, std::shared_ptr<ReplySink> sink);
 
 }  // namespace cx::http

@@ -13,9 +13,8 @@ using google::protobuf::MethodDescriptor;
 using google::protobuf::ServiceDescriptor;
 
 Answer not_served(const std::string& method) {
-  return [detail = "This node does not serve " + method + "; ask another node."](std::string_view,
-                                                                                 const std::string&) {
-    return RawReply::failure({Code::unavailable, "not-served", detail, ""});
+  return [detail = "This node does not serve " + method + "; ask another node."](auto, auto&, auto reply) {
+    reply(RawReply::failure({Code::unavailable, "not-served", detail, ""}));
   };
 }
 
@@ -52,7 +51,8 @@ void Router::add(const MethodDescriptor& method, const Services& services) {
   slot = std::move(route);
 }
 
-void Router::get(const std::string& path, std::string content_type, Answer answer) {
+void Router::get(const std::string& path, std::string content_type, Page page) {
+  auto answer = [page = std::move(page)](auto, auto&, auto reply) { reply(page()); };
   resources_[path].get =
       Route{std::move(content_type), false, nullptr, std::move(answer), &metrics_.endpoint(path)};
 }

@@ -13,8 +13,11 @@
 
 namespace cx::http {
 
-/// Answers on the I/O thread; must not block. `query` is what follows the '?', undecoded.
-using Answer = std::function<RawReply(std::string_view query, const std::string& body)>;
+/// Sees to an answer, now or later. Called on the I/O thread; must not block. `query`, which is what follows
+/// the '?', undecoded, and `body` end with the call.
+using Answer = std::function<void(std::string_view query, const std::string& body, ReplyTo reply)>;
+/// An endpoint of the gateway's own: answers at once.
+using Page = std::function<RawReply()>;
 
 /// One verb of one path. Exactly one of `raw` and `answer` is set.
 struct Route {
@@ -38,7 +41,7 @@ class Router {
   Router(const Services& services, Metrics& metrics);
 
   /// Adds an endpoint of the gateway's own.
-  void get(const std::string& path, std::string content_type, Answer answer);
+  void get(const std::string& path, std::string content_type, Page page);
 
   /// Null for an unknown path.
   const Resource* find(std::string_view path) const;

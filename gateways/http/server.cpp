@@ -91,16 +91,15 @@ class Server::Impl {
  private:
   void add_own_endpoints(Metrics& metrics, ReadyCheck ready) {
     auto& router = shared_->router;
-    router.get("/healthz", "text/plain", [](auto, auto&) { return RawReply::document("ok\n"); });
-    router.get(
-        "/readyz", "text/plain", [ready = std::move(ready), &draining = shared_->draining](auto, auto&) {
-          if (draining || !ready())
-            return RawReply::failure(
-                {Code::unavailable, "not-ready", "This node is starting or draining; use another one.", ""});
-          return RawReply::document("ready\n");
-        });
+    router.get("/healthz", "text/plain", [] { return RawReply::document("ok\n"); });
+    router.get("/readyz", "text/plain", [ready = std::move(ready), &draining = shared_->draining] {
+      if (draining || !ready())
+        return RawReply::failure(
+            {Code::unavailable, "not-ready", "This node is starting or draining; use another one.", ""});
+      return RawReply::document("ready\n");
+    });
     router.get("/metrics", "text/plain; version=0.0.4; charset=utf-8",
-               [&metrics](auto, auto&) { return RawReply::document(metrics.prometheus_text()); });
+               [&metrics] { return RawReply::document(metrics.prometheus_text()); });
   }
 
   void stop_accepting() {

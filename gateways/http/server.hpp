@@ -20,8 +20,8 @@ using ReadyCheck = std::function<bool()>;
 /// Errors are RFC 9457 problem documents.
 ///
 /// `threads` I/O threads share the connections; the functions below belong to one thread, the owner's.
-/// `services`, their targets and `metrics` must outlive the server; a ReplyTo may outlive it, and is then
-/// without effect.
+/// `services`, their targets and `metrics` must outlive the server; a ReplyTo or Services::Respond may
+/// outlive it, and is then without effect.
 class Server {
  public:
   Server(const v1::HttpConfig& config, const Services& services, Metrics& metrics, ReadyCheck ready);

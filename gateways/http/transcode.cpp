@@ -35,15 +35,16 @@ bool decode(std::string_view text, std::string& out) {
   return true;
 }
 
-RawReply call(const Message& prototype, const Services::Unary& handler, const std::string& document) {
-  const std::unique_ptr<Message> request(prototype.New());
-  if (const auto status = json::JsonStringToMessage(document, request.get()); !status.ok())
-    return RawReply::failure(
-        invalid_request("The request is not a " + prototype.GetDescriptor()->full_name() + ": " +
-                        std::string(status.message()) + " See the contract for its fields."));
-  const auto reply = handler(*request);
-  if (!reply) return RawReply::failure(reply.error());
+Result<std::unique_ptr<Message>> parse(const Message& prototype, const std::string& document) {
+  std::unique_ptr<Message> request(prototype.New());
+  const auto status = json::JsonStringToMessage(document, request.get());
+  if (status.ok()) return request;
+  return invalid_request("The request is not a " + prototype.GetDescriptor()->full_name() + ": " +
+                         std::string(status.message()) + " See the contract for its fields.");
+}
 
+RawReply in_json(const Services::Reply& reply) {
+  if (!reply) return RawReply::failure(reply.error());
   json::JsonPrintOptions options;
   options.preserve_proto_field_names = true;
   options.always_print_primitive_fields = true;
@@ -51,6 +52,11 @@ RawReply call(const Message& prototype, const Services::Unary& handler, const st
   if (const auto status = json::MessageToJsonString(**reply, &text, options); !status.ok())
     throw std::runtime_error(std::string(status.message()));
   return RawReply::document(std::move(text));
+}
+
+Error failed(const std::string& method, const std::exception& e) {
+  spdlog::error("{} failed: {}", method, e.what());
+  return {Code::internal, "internal", method + " failed; the node's log says why.", ""};
 }
 
 }  // namespace
@@ -80,15 +86,23 @@ Answer transcode(const google::protobuf::MethodDescriptor& method, const Service
                  bool takes_body) {
   const auto* prototype =
       google::protobuf::MessageFactory::generated_factory()->GetPrototype(method.input_type());
-  return [prototype, &handler, takes_body, name = method.full_name()](std::string_view query,
-                                                                      const std::string& body) {
+  return [prototype, &handler, takes_body, name = method.full_name()](
+             std::string_view query, const std::string& body, const ReplyTo& reply) {
+    const Services::Respond respond([reply, name](const Services::Reply& result) {
+      try {
+        reply(in_json(result));
+      } catch (const std::exception& e) {
+        reply(RawReply::failure(failed(name, e)));
+      }
+    });
     try {
-      if (takes_body) return call(*prototype, handler, body);
-      const auto document = query_to_json(query);
-      return document ? call(*prototype, handler, *document) : RawReply::failure(document.error());
+      const auto document = takes_body ? Result(body) : query_to_json(query);
+      if (!document) return respond(document.error());
+      const auto request = parse(*prototype, *document);
+      if (!request) return respond(request.error());
+      handler(**request, respond);
     } catch (const std::exception& e) {
-      spdlog::error("{} failed: {}", name, e.what());
-      return RawReply::failure({Code::internal, "internal", name + " failed; the node's log says why.", ""});
+      respond(failed(name, e));
     }
   };
 }

@@ -10,8 +10,8 @@ namespace cx::http {
 
 /// Serves a method of the contract in JSON (the ProtoJSON mapping, with the field names of the .proto): the
 /// request from the body, or else from the query's parameters; the reply with every primitive field. What
-/// does not fit the request message is an invalid_argument. `method` is of the generated pool; `handler` must
-/// outlive the answer.
+/// does not fit the request message is an invalid_argument; an exception of the handler is `internal`.
+/// `method` is of the generated pool; `handler` must outlive what is returned.
 Answer transcode(const google::protobuf::MethodDescriptor& method, const Services::Unary& handler,
                  bool takes_body);
 

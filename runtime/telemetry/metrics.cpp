@@ -47,7 +47,7 @@ std::int64_t waiting(const KindProbe& kind) {
   return std::max<std::int64_t>(0, kind.enqueued.value() - handled);
 }
 
-using Labels = std::vector<std::pair<const char*, std::string>>;
+using Labels = Metrics::Labels;
 
 /// Collects families in the order they are first named.
 class Families {
@@ -109,14 +109,14 @@ EndpointProbe& Metrics::endpoint(const std::string& route) {
   return endpoints_.emplace_back(route);
 }
 
-void Metrics::gauge(std::string name, std::string help, std::function<double()> read) {
+void Metrics::gauge(std::string name, std::string help, std::function<double()> read, Labels labels) {
   const std::lock_guard lock(mutex_);
-  readings_.push_back({std::move(name), std::move(help), false, std::move(read)});
+  readings_.push_back({std::move(name), std::move(help), false, std::move(read), std::move(labels)});
 }
 
-void Metrics::counter(std::string name, std::string help, std::function<double()> read) {
+void Metrics::counter(std::string name, std::string help, std::function<double()> read, Labels labels) {
   const std::lock_guard lock(mutex_);
-  readings_.push_back({std::move(name), std::move(help), true, std::move(read)});
+  readings_.push_back({std::move(name), std::move(help), true, std::move(read), std::move(labels)});
 }
 
 void Metrics::tick(double seconds) {
@@ -146,7 +146,6 @@ void Metrics::fill(v1::Node& node) const {
     auto& out = *node.add_kinds();
     out.set_kind(kind.name);
     out.set_live(natural(kind.live.value()));
-    out.set_asleep(natural(kind.asleep.value()));
     out.set_mailbox(natural(waiting(kind)));
     out.set_handled(natural(kind.handled.total.value()));
     out.set_handled_per_second(kind.handled.per_second);
@@ -172,8 +171,6 @@ std::vector<MetricFamily> Metrics::Collector::Collect() const {
   for (const auto& k : m.kinds_)
     f.gauge("cx_actors_live", "Actors awake.", {{"kind", k.name}}, as_double(k.live.value()));
   for (const auto& k : m.kinds_)
-    f.gauge("cx_actors_asleep", "Actors asleep with state.", {{"kind", k.name}}, as_double(k.asleep.value()));
-  for (const auto& k : m.kinds_)
     f.gauge("cx_actor_mailbox_messages", "Messages waiting.", {{"kind", k.name}}, as_double(waiting(k)));
   for (const auto& k : m.kinds_)
     f.counter("cx_actor_messages_total", "Messages handled.", {{"kind", k.name}},
@@ -196,8 +193,8 @@ std::vector<MetricFamily> Metrics::Collector::Collect() const {
                          MetricType::Histogram, {{"route", e.route}}),
                    e.latency.read());
   for (const auto& r : m.readings_)
-    (r.is_counter ? f.counter(r.name.c_str(), r.help.c_str(), {}, r.read())
-                  : f.gauge(r.name.c_str(), r.help.c_str(), {}, r.read()));
+    (r.is_counter ? f.counter(r.name.c_str(), r.help.c_str(), r.labels, r.read())
+                  : f.gauge(r.name.c_str(), r.help.c_str(), r.labels, r.read()));
   f.counter("process_cpu_seconds_total", "CPU time used.", {}, cpu_seconds());
   f.gauge("process_resident_memory_bytes", "Resident memory.", {}, resident_bytes());
   return f.take();

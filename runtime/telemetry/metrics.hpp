@@ -6,6 +6,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "runtime/telemetry/counter.hpp"
@@ -27,7 +28,7 @@ struct Meter {
 struct KindProbe {
   explicit KindProbe(std::string n) : name(std::move(n)) {}
   std::string name;
-  Counter live, asleep, enqueued, failures;
+  Counter live, enqueued, failures;
   Meter handled;
   std::vector<std::string> addresses;  ///< set before the node serves
 };
@@ -58,8 +59,10 @@ class Metrics {
   KindProbe& kind(const std::string& name);
   EndpointProbe& endpoint(const std::string& route);
   /// A number read when scraped. `name` is a Prometheus name with unit and, for a counter, "_total".
-  void gauge(std::string name, std::string help, std::function<double()> read);
-  void counter(std::string name, std::string help, std::function<double()> read);
+  /// Readings of one name that differ by label are added one after the other.
+  using Labels = std::vector<std::pair<const char*, std::string>>;
+  void gauge(std::string name, std::string help, std::function<double()> read, Labels labels = {});
+  void counter(std::string name, std::string help, std::function<double()> read, Labels labels = {});
 
   /// Recomputes rates; called once a second by the node's housekeeping thread.
   void tick(double seconds);
@@ -73,6 +76,7 @@ class Metrics {
     std::string name, help;
     bool is_counter;
     std::function<double()> read;
+    Labels labels;
   };
   class Collector;
 

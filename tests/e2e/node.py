@@ -136,7 +136,7 @@ class Node:
 
     def __init__(self, folder, *flags):
         self.stderr = folder / "stderr"
-        self.terminated = False
+        self.terminated = self.killed = False
         command = [CAMPAIGND, "--http-port", "0", "--grpc-port", "0", "--data", folder / "data", *flags]
         with open(self.stderr, "wb") as stderr:
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=stderr, stderr=stderr)
@@ -170,8 +170,16 @@ class Node:
         self.process.send_signal(signal.SIGTERM)
         self.terminated = True
 
+    def kill(self):
+        """Ends the process as a crash would."""
+        self.process.kill()
+        self.process.wait()
+        self.terminated = self.killed = True
+
     def stop(self):
         """Ends the process, unless that has begun; it must end in good order."""
+        if self.killed:
+            return
         if not self.terminated:
             self.terminate()
         assert self.process.wait(PATIENCE) == self.exit_code, self.log()

@@ -4,6 +4,7 @@ import random
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from node import Node
 from openrtb import NBR_DAILY_CAP, banner, bid_request, bids, checked_bids, somebody
 
 CONNECTIONS = 64
@@ -93,3 +94,28 @@ def test_buyeruid_stands_for_the_user(node):
     user = {"buyeruid": somebody()["id"]}
     assert fill(node, {**user, "id": "a"}) == 10
     assert fill(node, {**user, "id": "b"}) == 0
+
+
+def test_caps_survive_a_restart(tmp_path):
+    user, other = somebody(), somebody()
+    with Node(tmp_path) as node:
+        assert fill(node, user) == 10
+        assert bids(node.bid(bid_request(user=other)))
+    with Node(tmp_path) as node:
+        assert fill(node, user) == 0
+        assert fill(node, other) == 9
+
+
+def test_caps_survive_a_kill(tmp_path):
+    """With `strict`, what was answered is on disk; a relaxed reservation may be forgotten, within its milliseconds."""
+    users = [somebody() for _ in range(20)]
+    offered = dict.fromkeys((user["id"] for user in users), 0)
+    rng = random.Random(1)
+    for _ in range(5):
+        with Node(tmp_path, "--entities-strict", "true") as node:
+            for user in rng.choices(users, k=60):
+                offered[user["id"]] += len(bids(node.bid(bid_request(user=user))))
+            node.kill()
+    with Node(tmp_path) as node:
+        for user in users:
+            assert offered[user["id"]] + fill(node, user) == 10

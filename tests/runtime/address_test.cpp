@@ -23,7 +23,7 @@ TEST_CASE("what is not an address is refused with what would be one") {
         std::string("/acme/x"), std::string("customer//x"), std::string("Customer/acme/x"),
         std::string("customer/ac me/x"), "customer/" + long_name + "/x",
         "customer/acme/" + std::string(256, 'x'), std::string("customer/acme/a\nb"),
-        std::string("customer/acme/a\x7f")}) {
+        std::string("customer/acme/a\x7f"), std::string("customer/acme/a\xff")}) {
     CAPTURE(text);
     const auto address = parse_address(text);
     REQUIRE_FALSE(address);

@@ -34,8 +34,8 @@ struct Argument {
   Offer offer = Offer::nothing;
 };
 
-/// What a command may alter: nothing, the context file, or the server.
-enum class Effect { reads, configures, changes };
+/// What a command may alter: nothing, the context file, or the server, where it may be gone for good.
+enum class Effect { reads, configures, changes, destroys };
 
 class Call;
 
@@ -62,6 +62,8 @@ class Call {
   std::string value(const std::string& name) const;
   std::vector<std::string> values(const std::string& name) const;
   const Settings& settings() const { return settings_; }
+  /// The value of --limit; 0 when it was not given.
+  Outcome<std::size_t> limit() const;
 
   /// Asks the server of the settings. A command that changes something is refused by a read-only context.
   Outcome<Response> ask(const Request& request) const;
@@ -75,13 +77,15 @@ class Call {
 /// Where the contract puts a method, "cx.v1.Operations.Topology", which must be in it. The body is still to
 /// be set.
 Request request_of(const std::string& method);
+/// The same with query parameters, of which the empty ones are left out.
+Request request_of(const std::string& method, const std::vector<std::pair<std::string, std::string>>& query);
 
 /// Flags that every command takes.
 const std::vector<Flag>& everywhere();
 /// Flags of every command that asks a server.
 const std::vector<Flag>& asking();
 /// Flags with one meaning wherever they are taken.
-extern const Flag kNoHeaders, kWatch, kLimit, kSortBy, kFilter;
+extern const Flag kNoHeaders, kWatch, kLimit, kCursor, kSince, kUntil, kSortBy, kFilter;
 
 /// All commands, nouns before their verbs, in the order of the help.
 const std::vector<Command>& commands();
@@ -90,6 +94,9 @@ const std::vector<Command>& commands();
 Command bid_command();
 Command topology_command();
 Command version_command();
+std::vector<Command> entity_commands();
+Command shards_command();
+std::vector<Command> dead_letter_commands();
 std::vector<Command> config_commands();
 Command completion_command();
 

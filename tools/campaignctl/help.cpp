@@ -57,8 +57,8 @@ std::string help(const Command* command) {
   }
   if (!command->run) line += " VERB";
   for (const auto& example : command->examples) examples.push_back({example});
-  constexpr std::array<const char*, 3> kEffects{" Only reads.", " Changes your context file.",
-                                                " Changes the server."};
+  constexpr std::array<const char*, 4> kEffects{" Only reads.", " Changes your context file.",
+                                                " Changes the server.", " Destroys something on the server."};
   const char* effect = command->run ? kEffects[static_cast<std::size_t>(command->effect)] : "";
   return fmt::format("{}.{}\n\nUsage: {} [flags]\n", command->purpose, effect, line) +
          section("Verbs", verbs) + section("Arguments", arguments) + section("Examples", examples) +

@@ -141,7 +141,8 @@ std::string table(const Report& report, const View& view) {
     auto& cells = lines.emplace_back();
     for (const auto& column : columns) cells.push_back(printable(plain(value_of(row, column))));
   }
-  return join(align(lines, right), "\n");
+  const bool headed = view.headers && !report.summary.empty();
+  return (headed ? report.summary + "\n" : "") + join(align(lines, right), "\n");
 }
 
 std::string cut_lines(const std::string& text, std::size_t columns) {
@@ -172,6 +173,12 @@ std::string to_json(const json::value& value, bool indented) {
   std::string out;
   write_json(out, value, indented, 0);
   return out;
+}
+
+std::string to_yaml(const json::value& value) {
+  YAML::Emitter yaml;
+  emit(yaml, value);
+  return yaml.c_str();
 }
 
 std::string plain(const json::value& value) {
@@ -214,11 +221,8 @@ std::string render(const Report& report, const View& view) {
       for (const auto& row : report.rows) out += to_json(row.values, false) + "\n";
       return out;
     }
-    case Format::yaml: {
-      YAML::Emitter yaml;
-      emit(yaml, json::parse(report.document));
-      return std::string(yaml.c_str()) + "\n";
-    }
+    case Format::yaml:
+      return to_yaml(json::parse(report.document)) + "\n";
     case Format::csv:
       return csv(report, view.headers);
     case Format::name: {

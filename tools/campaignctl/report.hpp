@@ -39,6 +39,7 @@ struct Report {
   std::string document;  ///< -o json and yaml: one JSON document
   std::vector<Column> columns;
   std::vector<Row> rows;
+  std::string summary = {};  ///< a line above the table
   /// Replaces the table, where a picture reads better.
   std::function<std::string(const View&)> draw = {};
   std::vector<std::string> notes = {};  ///< sentences for stderr
@@ -53,6 +54,8 @@ std::vector<std::string> align(const std::vector<std::vector<std::string>>& line
 
 /// One JSON value as text: shortest numbers, indented or on one line.
 std::string to_json(const boost::json::value& value, bool indented);
+/// The same as YAML, without a newline at the end.
+std::string to_yaml(const boost::json::value& value);
 /// A string without quotes, an array of them with spaces, null as nothing, anything else as JSON.
 std::string plain(const boost::json::value& value);
 

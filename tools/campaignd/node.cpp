@@ -2,29 +2,29 @@
 
 #include <atomic>
 #include <caf/send.hpp>
-#include <filesystem>
-#include <fmt/chrono.h>
+#include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
 #include "actors/bidding/agent.hpp"
 #include "actors/customer/customer.hpp"
 #include "actors/customer/demo_profiles.hpp"
-#include "cx/v1/operations.pb.h"
 #include "gateways/grpc/server.hpp"
 #include "gateways/http/server.hpp"
 #include "providers/inference/linear.hpp"
 #include "providers/inference/supervisor.hpp"
 #include "runtime/agents.hpp"
 #include "runtime/clock.hpp"
-#include "runtime/region.hpp"
+#include "runtime/entity/entities.hpp"
+#include "runtime/entity/kind_of.hpp"
+#include "runtime/entity/retention.hpp"
+#include "runtime/journal/interval_sync.hpp"
+#include "runtime/journal/rocks_journal.hpp"
 #include "runtime/services.hpp"
 #include "runtime/system.hpp"
-#include "tools/version.hpp"
+#include "tools/campaignd/operations.hpp"
 
 namespace cx {
 namespace {
-
-using google::protobuf::Message;
 
 Result<bidding::Currencies> make_currencies(const v1::BiddingConfig& config) {
   return bidding::Currencies::from({config.currencies().begin(), config.currencies().end()});
@@ -50,20 +50,18 @@ inference::BatchPolicy make_policy(const v1::InferenceConfig& config) {
           .max_queue = config.max_queue()};
 }
 
-RegionLimits make_limits(const v1::ActorsConfig& config) {
-  return {.max_resident = config.max_resident(),
-          .max_asleep = config.max_asleep(),
-          .idle_ms = std::int64_t{config.idle_seconds()} * 1000};
-}
-
-std::optional<Error> make_data_directory(const std::string& path) {
-  std::error_code failure;
-  std::filesystem::create_directories(path, failure);
-  if (!failure) return std::nullopt;
-  return Error{Code::unavailable, "no-data-directory",
-               fmt::format("The data directory {} cannot be created: {}. Choose another one with --data.",
-                           path, failure.message()),
-               ""};
+HostOptions make_options(const v1::EntitiesConfig& config) {
+  HostOptions options;
+  options.max_resident = config.max_resident();
+  options.max_bytes = std::size_t{config.memory_mb()} << 20;
+  options.idle_ms = std::int64_t{config.idle_seconds()} * 1000;
+  options.snapshot_ms = std::int64_t{config.snapshot_seconds()} * 1000;
+  options.entity_credit = config.entity_credit();
+  options.shard_credit = config.shard_credit();
+  options.outbox_credit = config.outbox_credit();
+  options.delivery_attempts = config.delivery_attempts();
+  options.strict = config.strict();
+  return options;
 }
 
 }  // namespace
@@ -73,7 +71,7 @@ struct Node::Parts {
   explicit Parts(const v1::NodeConfig& c) : config(c), metrics(c.node()) {}
 
   v1::NodeConfig config;
-  SystemClock clock;
+  const Clock& clock = system_environment().clock();
   Metrics metrics;
   bidding::BidProbe bids;
   inference::BatchProbe batches;
@@ -82,29 +80,60 @@ struct Node::Parts {
   std::atomic<bool> ready{false};
   std::atomic<bool> draining{false};
 
+  Kinds kinds;
+  std::unique_ptr<Journal> journal;
   std::unique_ptr<SystemConfig> system_config;
   std::unique_ptr<caf::actor_system> system;
+  std::unique_ptr<ThreadPool> commits, reads;
+  std::unique_ptr<IntervalSync> syncs;  // fsync: interval
+  std::unique_ptr<Entities> entities;
   std::vector<caf::actor> actors;  // to be told to exit
   std::unique_ptr<AgentPool> agents;
   Services services;
   std::unique_ptr<http::Server> http;
   std::unique_ptr<grpc_gateway::Server> grpc;
 
+  std::optional<Error> start_entities();
   void spawn_actors(const std::shared_ptr<const inference::LinearModel>& model);
   void add_services();
   void add_metrics();
+  void truncate_next();
+
+  std::uint32_t to_truncate = 0;
+  std::atomic<bool> truncating{false};
 };
 
-void Node::Parts::spawn_actors(const std::shared_ptr<const inference::LinearModel>& model) {
+std::optional<Error> Node::Parts::start_entities() {
+  auto opened = RocksJournal::open(config.data(), system_environment());
+  if (!opened) return opened.error();
+  journal = std::move(*opened);
+  kinds.add(make_kind(Customer{demo_profile, config.demo().seed()}));
   system_config = std::make_unique<SystemConfig>(config.actors());
   system = std::make_unique<caf::actor_system>(*system_config);
+  commits = std::make_unique<ThreadPool>(1);
+  reads = std::make_unique<ThreadPool>(config.journal().read_threads());
+  entities = std::make_unique<Entities>(Entities::Parts{*system, system_environment(), kinds, *journal,
+                                                        *commits, *reads, metrics, config.node()},
+                                        make_options(config.entities()), config.journal().fsync() == "always",
+                                        config.entities().regions());
+  if (config.journal().fsync() == "interval")
+    syncs = std::make_unique<IntervalSync>(*journal,
+                                           std::chrono::milliseconds(config.journal().fsync_interval_ms()));
+  return entities->start();
+}
 
-  auto& region_kind = metrics.kind("customer-region");
-  region_kind.addresses = {"customer-region/system/" + config.node()};
-  const auto region = system->spawn<Region<Customer>>(region_kind, metrics.kind("customer"), clock,
-                                                      Customer{demo_profile, config.demo().seed()},
-                                                      make_limits(config.actors()));
-  const auto customers = caf::actor_cast<CustomerRegion>(caf::actor_cast<caf::strong_actor_ptr>(region));
+/// Cuts what is too old off the log of one shard, the next in turn.
+void Node::Parts::truncate_next() {
+  if (truncating.exchange(true)) return;
+  reads->post([this, shard = to_truncate++ % kShards] {
+    const auto keep = std::int64_t{config.journal().retention_hours()} * 3'600'000;
+    const auto gone = truncate_shard(*journal, kinds, shard, {clock.unix_ms() - keep, UINT64_MAX});
+    if (!gone) spdlog::error("The log of shard {} could not be truncated: {}", shard, gone.error().detail);
+    truncating = false;
+  });
+}
+
+void Node::Parts::spawn_actors(const std::shared_ptr<const inference::LinearModel>& model) {
   const auto pool = inference::spawn_supervisor(
       *system, make_policy(config.inference()),
       [model] { return std::make_unique<inference::LinearCpuProvider>(model); }, clock, metrics, batches);
@@ -114,35 +143,16 @@ void Node::Parts::spawn_actors(const std::shared_ptr<const inference::LinearMode
   for (std::uint32_t i = 1; i <= config.bidding().agents(); ++i) {
     agent_kind.addresses.push_back(fmt::format("bid-agent/system/{}-{:02}", config.node(), i));
     bid_agents.push_back(bidding::spawn_bid_agent(
-        *system, {config.tenant(), catalog, rules, customers, pool, &clock, &agent_kind, &bids}));
+        *system, {config.tenant(), catalog, rules, entities.get(), pool, &clock, &agent_kind, &bids}));
   }
   actors = bid_agents;
   actors.push_back(caf::actor_cast<caf::actor>(pool));
-  actors.push_back(region);
   agents = std::make_unique<AgentPool>(std::move(bid_agents), config.bidding().agent_credit());
 }
 
 void Node::Parts::add_services() {
   services.add("bid-agent", agents.get());
-  services.add("cx.v1.Operations.Topology", [this](const Message&) -> Result<std::unique_ptr<Message>> {
-    auto reply = std::make_unique<v1::TopologyReply>();
-    const auto now =
-        std::chrono::time_point_cast<std::chrono::milliseconds>(std::chrono::system_clock::now());
-    const auto ms = now.time_since_epoch().count() % 1000;
-    reply->set_as_of(fmt::format("{:%Y-%m-%dT%H:%M:%S}.{:03}Z",
-                                 fmt::gmtime(std::chrono::system_clock::to_time_t(now)), ms));
-    auto& node = *reply->add_nodes();
-    metrics.fill(node);
-    node.set_state(draining ? "draining" : "ok");
-    return std::unique_ptr<Message>(std::move(reply));
-  });
-  services.add("cx.v1.Operations.Version", [](const Message&) -> Result<std::unique_ptr<Message>> {
-    auto reply = std::make_unique<v1::VersionReply>();
-    reply->set_version(std::string(kVersion));
-    reply->set_commit(std::string(kCommit));
-    reply->set_build(std::string(kBuild));
-    return std::unique_ptr<Message>(std::move(reply));
-  });
+  add_operations(services, metrics, *entities, clock, [this] { return draining.load(); });
 }
 
 void Node::Parts::add_metrics() {
@@ -162,6 +172,14 @@ void Node::Parts::add_metrics() {
                 [this] { return batches.items.read().mean(); });
   metrics.gauge("cx_inference_wait_seconds_p99", "99th percentile of the wait for a batch since the start.",
                 [this] { return static_cast<double>(batches.wait_ns.read().percentile(99)) / 1e9; });
+  const auto number = [this](const char* name, const char* help, auto read) {
+    metrics.counter(name, help, [read] { return static_cast<double>(read()); });
+  };
+  number("cx_journal_commits_total", "Group commits.", [this] { return entities->committer().commits(); });
+  number("cx_journal_appends_total", "Appends of shards in group commits.",
+         [this] { return entities->committer().appends(); });
+  number("cx_journal_bytes_total", "Bytes handed to the journal, keys included.",
+         [this] { return journal->bytes_written(); });
   metrics.gauge("cx_bids_under_way", "Bid requests with an agent.",
                 [this] { return static_cast<double>(agents->under_way()); });
 }
@@ -177,21 +195,23 @@ Node::~Node() {
   Parts& p = *parts_;
   p.grpc.reset();
   p.http.reset();
+  if (p.entities) p.entities->stop();
+  p.reads.reset();  // what operators asked for
   for (const auto& actor : p.actors) caf::anon_send_exit(actor, caf::exit_reason::user_shutdown);
 }
 
 std::optional<Error> Node::start() {
   Parts& p = *parts_;
   const auto& config = p.config;
-  if (auto error = make_data_directory(config.data())) return error;
   auto currencies = make_currencies(config.bidding());
   if (!currencies) return currencies.error();
-  p.rules = std::make_shared<bidding::Rules>(make_rules(config.bidding(), *std::move(currencies)));
+  p.rules = std::make_shared<bidding::Rules>(make_rules(config.bidding(), std::move(*currencies)));
   const auto& demo = config.demo();
   p.catalog =
       std::make_shared<bidding::Catalog>(bidding::demo_offers(demo.seed(), demo.offers(), demo.campaigns()));
   const auto model = std::make_shared<inference::LinearModel>(demo.seed(), demo.offers());
   if (auto error = inference::LinearCpuProvider(model).warm_up()) return error;
+  if (auto error = p.start_entities()) return error;
   p.spawn_actors(model);
   p.add_services();
   p.add_metrics();
@@ -213,6 +233,7 @@ std::optional<Error> Node::start() {
 
 void Node::tick() {
   parts_->metrics.tick(1.0);
+  parts_->truncate_next();
 }
 
 void Node::drain(std::chrono::milliseconds grace) {

@@ -6,7 +6,6 @@
 #include <thread>
 
 #include "cx/v1/bidding.pb.h"
-#include "cx/v1/operations.pb.h"
 
 namespace cx::grpc_gateway {
 
@@ -20,11 +19,6 @@ std::string Answer::trailer(const std::string& name) const {
 Fixture::Fixture() {
   config.set_host("127.0.0.1");
   services.add("bid-agent", &agents);
-  services.add("cx.v1.Operations.Version", [](const auto&) -> Result<std::unique_ptr<Services::Message>> {
-    auto reply = std::make_unique<v1::VersionReply>();
-    reply->set_version("1.2.3");
-    return {std::move(reply)};
-  });
 }
 
 void Fixture::start() {

@@ -13,11 +13,13 @@
 #include <string>
 
 #include "gateways/grpc/server.hpp"
+#include "tests/gateways/fake_services.hpp"
 
 namespace cx::grpc_gateway {
 
 inline const std::string kBid = "/cx.v1.Bidding/Bid";
 inline const std::string kVersion = "/cx.v1.Operations/Version";
+inline const std::string kTopology = "/cx.v1.Operations/Topology";
 inline const std::string kHealth = "/grpc.health.v1.Health/Check";
 
 /// What a call came to; `bytes` is the encoded reply.
@@ -55,6 +57,7 @@ struct Fixture {
   v1::GrpcConfig config;
   Services services;
   FakeAgents agents;
+  test::FakeServices methods{services};
   Metrics metrics{"test"};
   EndpointProbe& bids = metrics.endpoint("grpc cx.v1.Bidding.Bid");
   std::atomic<bool> ready{true};

@@ -67,6 +67,7 @@ TEST_CASE_FIXTURE(Fixture, "an error is a status and a problem") {
   const std::pair<Code, StatusCode> table[] = {
       {Code::invalid_argument, StatusCode::INVALID_ARGUMENT},
       {Code::not_found, StatusCode::NOT_FOUND},
+      {Code::conflict, StatusCode::ABORTED},
       {Code::overloaded, StatusCode::UNAVAILABLE},
       {Code::deadline_exceeded, StatusCode::DEADLINE_EXCEEDED},
       {Code::unavailable, StatusCode::UNAVAILABLE},
@@ -80,7 +81,7 @@ TEST_CASE_FIXTURE(Fixture, "an error is a status and a problem") {
     CHECK(answer.trailer("problem-bin").find("\"pointer\":\"/imp/0\"") != std::string::npos);
     CHECK(answer.trailer("grpc-retry-pushback-ms") == (code == Code::overloaded ? "1000" : ""));
   }
-  CHECK(bids.client_error.value() == 2);
+  CHECK(bids.client_error.value() == 3);
   CHECK(bids.refused.value() == 2);
   CHECK(bids.server_error.value() == 2);
 }
@@ -143,7 +144,7 @@ TEST_CASE_FIXTURE(Fixture, "a unary method answers with its message") {
 }
 
 TEST_CASE_FIXTURE(Fixture, "a unary method may fail, throw or be missing") {
-  services.add("cx.v1.Operations.Version", [](const auto&) -> Result<std::unique_ptr<Services::Message>> {
+  services.add("cx.v1.Operations.Version", [](const auto&) -> Services::Reply {
     return Error{Code::not_found, "no-version", "There is none.", ""};
   });
   SUBCASE("fails") {
@@ -151,15 +152,62 @@ TEST_CASE_FIXTURE(Fixture, "a unary method may fail, throw or be missing") {
     CHECK(is_problem(ask(kVersion, ""), StatusCode::NOT_FOUND, "no-version"));
   }
   SUBCASE("throws") {
-    services.add("cx.v1.Operations.Version", [](const auto&) -> Result<std::unique_ptr<Services::Message>> {
-      throw std::runtime_error("broken on purpose");
-    });
+    services.add("cx.v1.Operations.Version",
+                 [](const auto&) -> Services::Reply { throw std::runtime_error("broken on purpose"); });
     start();
     CHECK(is_problem(ask(kVersion, ""), StatusCode::INTERNAL, "internal"));
   }
   SUBCASE("missing") {
     start();
-    CHECK(is_problem(ask("/cx.v1.Operations/Topology", ""), StatusCode::UNAVAILABLE, "not-served"));
+    CHECK(is_problem(ask("/cx.v1.Operations/ListShards", ""), StatusCode::UNAVAILABLE, "not-served"));
+  }
+}
+
+TEST_CASE_FIXTURE(Fixture, "a unary method may answer later, from another thread, once") {
+  start();
+  auto pending = call(kTopology, "");
+  const auto respond = methods.take();
+  CHECK(ask(kVersion, "").status.ok());  // nobody waits for it
+  std::thread([&respond] {
+    respond(test::FakeServices::topology("late"));
+    respond(test::FakeServices::topology("too late"));
+  }).join();
+  v1::TopologyReply reply;
+  REQUIRE(reply.ParseFromString(pending.get().bytes));
+  CHECK(reply.nodes(0).name() == "late");
+  const auto& probe = metrics.endpoint("grpc cx.v1.Operations.Topology");
+  CHECK(probe.ok.value() == 1);
+  CHECK(probe.requests.total.value() == 1);
+
+  auto failing = call(kTopology, "");
+  methods.take()(Error{Code::not_found, "no-topology", "There is none.", ""});
+  CHECK(is_problem(failing.get(), StatusCode::NOT_FOUND, "no-topology"));
+}
+
+TEST_CASE_FIXTURE(Fixture, "a unary request dropped unanswered is an internal error") {
+  start();
+  auto pending = call(kTopology, "");
+  methods.take();
+  CHECK(is_problem(pending.get(), StatusCode::INTERNAL, "no-answer"));
+}
+
+TEST_CASE_FIXTURE(Fixture, "the late answer of a unary method may find nobody") {
+  start();
+  SUBCASE("past the client's deadline") {
+    auto pending = call(kTopology, "", [](grpc::ClientContext& context) {
+      context.set_deadline(std::chrono::system_clock::now() + milliseconds(50));
+    });
+    const auto respond = methods.take();
+    CHECK(pending.get().status.error_code() == StatusCode::DEADLINE_EXCEEDED);
+    respond(test::FakeServices::topology("late"));
+    CHECK(ask(kVersion, "").status.ok());
+  }
+  SUBCASE("after the server's end") {
+    auto pending = call(kTopology, "");
+    const auto respond = methods.take();
+    server.reset();
+    CHECK_FALSE(pending.get().status.ok());
+    respond(test::FakeServices::topology("late"));
   }
 }
 

@@ -8,8 +8,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "cx/v1/operations.pb.h"
-
 namespace cx::http {
 
 Client::Client(std::uint16_t port) : fd_(::socket(AF_INET, SOCK_STREAM, 0)) {
@@ -133,11 +131,6 @@ Fixture::Fixture() {
   config.set_write_timeout_ms(60000);
   config.set_max_pipeline(64);
   services.add("bid-agent", &agents);
-  services.add("cx.v1.Operations.Version", [](const auto&) -> Result<std::unique_ptr<Services::Message>> {
-    auto reply = std::make_unique<v1::VersionReply>();
-    reply->set_version("1.2.3");
-    return {std::move(reply)};
-  });
 }
 
 void Fixture::start() {

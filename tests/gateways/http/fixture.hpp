@@ -9,6 +9,7 @@
 
 #include "gateways/http/server.hpp"
 #include "runtime/raw.hpp"
+#include "tests/gateways/fake_services.hpp"
 
 namespace cx::http {
 
@@ -76,6 +77,7 @@ struct Fixture {
   v1::HttpConfig config;
   Services services;
   FakeAgents agents;
+  test::FakeServices methods{services};
   Metrics metrics{"test"};
   std::atomic<bool> ready{true};
   std::unique_ptr<Server> server;

@@ -58,7 +58,7 @@ TEST_CASE_FIXTURE(Fixture, "a method of the contract answers in JSON") {
   CHECK(version.field("content-type") == "application/json");
   CHECK(version.body == R"({"version":"1.2.3","commit":"","build":""})");
   CHECK(is_problem(c.ask(get("/v1/version?shout=1")), 400, "invalid-request"));
-  CHECK(is_problem(c.ask(get("/v1/topology")), 503, "not-served"));
+  CHECK(is_problem(c.ask(get("/v1/shards")), 503, "not-served"));
   CHECK(c.ask("GET http://test/v1/version HTTP/1.1\r\nHost: test\r\n\r\n").status == 200);
 }
 
@@ -120,6 +120,55 @@ TEST_CASE_FIXTURE(Fixture, "a dropped request is answered 500, a refused one 503
   CHECK(is_problem(refused, 503, "overloaded"));
   CHECK(refused.field("retry-after") == "1");
   CHECK(refused.field("connection").empty());
+}
+
+TEST_CASE_FIXTURE(Fixture, "a method may answer later, from another thread, once, while others go on") {
+  start();
+  auto c = client(), other = client();
+  REQUIRE(c.send(get("/v1/topology") + get("/v1/version")));
+  const auto respond = methods.take();
+  CHECK(other.ask(get("/v1/version")).body.find("1.2.3") != std::string::npos);
+  CHECK_FALSE(c.readable(50));
+  std::thread([&respond] {
+    respond(test::FakeServices::topology("late"));
+    respond(test::FakeServices::topology("too late"));
+  }).join();
+  const auto late = c.read();
+  CHECK(late.status == 200);
+  CHECK(late.field("content-type") == "application/json");
+  CHECK(late.body.find("\"name\":\"late\"") != std::string::npos);
+  CHECK(c.read().body.find("1.2.3") != std::string::npos);
+
+  REQUIRE(c.send(get("/v1/topology")));
+  methods.take()(Error{Code::not_found, "no-topology", "There is none.", ""});
+  CHECK(is_problem(c.read(), 404, "no-topology"));
+  REQUIRE(c.send("HEAD" + get("/v1/topology").substr(3)));
+  methods.take()(test::FakeServices::topology("quiet"));
+  CHECK(c.read(true).status == 200);
+  CHECK(c.ask(get("/v1/version")).status == 200);
+}
+
+TEST_CASE_FIXTURE(Fixture, "a method's request dropped unanswered is answered 500") {
+  start();
+  auto c = client();
+  REQUIRE(c.send(get("/v1/topology")));
+  methods.take();
+  CHECK(is_problem(c.read(), 500, "no-answer"));
+}
+
+TEST_CASE_FIXTURE(Fixture, "a method's answer may find its client, or the server, gone") {
+  start();
+  auto c = client();
+  REQUIRE(c.send(get("/v1/topology")));
+  auto first = methods.take();
+  c.reset();
+  std::thread([&first] { first(test::FakeServices::topology("late")); }).join();
+  auto d = client();
+  CHECK(d.ask(get("/v1/version")).status == 200);
+  REQUIRE(d.send(get("/v1/topology")));
+  const auto second = methods.take();
+  server.reset();
+  second(test::FakeServices::topology("later"));
 }
 
 TEST_CASE_FIXTURE(Fixture, "the media type of a body is checked") {

@@ -6,6 +6,14 @@
 #include "gateways/problem.hpp"
 
 namespace cx::http {
+namespace {
+
+struct Kept final : ReplySink {
+  void deliver(RawReply reply) noexcept override { replies.push_back(std::move(reply)); }
+  std::vector<RawReply> replies;
+};
+
+}  // namespace
 
 TEST_CASE("a problem document says what an error says, and a pointer only where there is one") {
   CHECK(
@@ -13,6 +21,8 @@ TEST_CASE("a problem document says what an error says, and a pointer only where 
       R"({"type":"/problems/bad","title":"Bad Request","status":400,"detail":"Say \"please\"\u000a","pointer":"/imp/0"})");
   CHECK(problem_json(503, {Code::overloaded, "overloaded", "", ""}).find("pointer") == std::string::npos);
   CHECK(http_status(Code::deadline_exceeded) == 504);
+  CHECK(problem_json(http_status(Code::conflict), {Code::conflict, "", "", ""}).find("\"Conflict\"") !=
+        std::string::npos);
 }
 
 TEST_CASE("a response cannot be split by what a header field holds") {
@@ -41,15 +51,21 @@ TEST_CASE("a query becomes a JSON object") {
 
 TEST_CASE("JSON becomes the request message, strictly") {
   std::string seen;
-  const Services::Unary handler =
-      [&](const Services::Message& m) -> Result<std::unique_ptr<Services::Message>> {
+  const Services::Unary handler = [&](const Services::Message& m, const Services::Respond& respond) {
     seen = m.GetTypeName();
-    if (seen.empty()) return Error{};
-    return {std::make_unique<v1::VersionReply>()};
+    respond({std::make_unique<v1::VersionReply>()});
   };
   const auto* method =
       v1::VersionReply::descriptor()->file()->FindServiceByName("Operations")->FindMethodByName("Version");
-  const auto with_body = transcode(*method, handler, true), with_query = transcode(*method, handler, false);
+  const auto asked = [method](const Services::Unary& unary, bool takes_body) {
+    return [answer = transcode(*method, unary, takes_body)](std::string_view query, const std::string& body) {
+      const auto kept = std::make_shared<Kept>();
+      answer(query, body, ReplyTo(kept));
+      REQUIRE(kept->replies.size() == 1);
+      return kept->replies.front();
+    };
+  };
+  const auto with_body = asked(handler, true), with_query = asked(handler, false);
   CHECK(with_body("", "{}").body == R"({"version":"","commit":"","build":""})");
   CHECK(seen == "cx.v1.VersionRequest");
   CHECK(with_query("", "ignored").kind == RawReply::Kind::document);
@@ -59,10 +75,15 @@ TEST_CASE("JSON becomes the request message, strictly") {
     CHECK(reply.error.code == Code::invalid_argument);
     CHECK(reply.error.type == "invalid-request");
   }
-  const Services::Unary broken = [](const Services::Message&) -> Result<std::unique_ptr<Services::Message>> {
-    throw std::runtime_error("broken");
+  const Services::Unary broken = [](const auto&, const auto&) { throw std::runtime_error("broken"); };
+  CHECK(asked(broken, true)("", "{}").error.type == "internal");
+  const Services::Unary silent = [](const auto&, const auto&) {};
+  CHECK(asked(silent, true)("", "{}").error.type == "no-answer");
+  const Services::Unary hasty = [](const auto&, const Services::Respond& respond) {
+    respond(Error{Code::not_found, "nothing", "", ""});
+    throw std::runtime_error("too late");
   };
-  CHECK(transcode(*method, broken, true)("", "{}").error.code == Code::internal);
+  CHECK(asked(hasty, true)("", "{}").error.type == "nothing");
 }
 
 }  // namespace cx::http

@@ -73,6 +73,14 @@ TEST_CASE("every command has help with its flags, and help wins over mistakes") 
   CHECK(!parse({"bid", "-h", "--nonsense"}).failure);
 }
 
+TEST_CASE("a query is encoded, and what was not given is left out") {
+  CHECK(request_of("cx.v1.Operations.GetEntity", {{"address", "a/b/c d&=%\x01"}, {"at", ""}}).path ==
+        "/v1/entity?address=a/b/c%20d%26%3D%25%01");
+  CHECK(request_of("cx.v1.Operations.ListDeadLetters", {{"limit", ""}, {"cursor", "1-2-3"}}).path ==
+        "/v1/deadletters?cursor=1-2-3");
+  CHECK(request_of("cx.v1.Operations.ReplayDeadLetter").content_type == "application/json");
+}
+
 TEST_CASE("completion offers nouns, verbs, flags and values") {
   CHECK(completed({"to"}) == "topology\n");
   CHECK(completed({"config", ""}) == "view\nset-context\nuse-context\nget-contexts\n");

@@ -31,6 +31,14 @@ TEST_CASE("a table has upper-case heads, numbers to the right and no spaces at t
   CHECK(as(Format::wide) == "IMP  PRICE  NOTE\n1      2.5  a,\"b\"\nx       11\n");
 }
 
+TEST_CASE("a summary goes with the heads of a table, and with nothing else") {
+  Report report = sample();
+  report.summary = "2 bids";
+  CHECK(render(report, {}) == "2 bids\nIMP  PRICE\n1      2.5\nx       11\n");
+  CHECK(render(report, {Format::table, false}) == as(Format::table, false));
+  CHECK(render(report, {Format::csv}) == as(Format::csv));
+}
+
 TEST_CASE("a table is cut to the terminal and coloured only when asked") {
   CHECK(render(sample(), {Format::table, true, false, 6}) == "IMP  …\n1    …\nx    …\n");
   CHECK(render(sample(), {Format::table, true, true, 0}).find('\x1b') != std::string::npos);

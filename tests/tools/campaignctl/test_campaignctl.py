@@ -4,6 +4,7 @@ import http.server
 import io
 import json
 import os
+import re
 import select
 import signal
 import socket
@@ -23,6 +24,26 @@ TOPOLOGY = {"as_of": "2026-01-02T03:04:05Z", "of_a_newer_server": 1, "nodes": [{
     "name": "n1", "state": "ok", "uptime_seconds": 60, "cpu": 0.5, "rss_bytes": "1048576",
     "kinds": [{"kind": "customer", "live": "12", "mailbox": "3"}, {"kind": "evil\u001b[2J", "live": "1"}],
     "endpoints": [{"route": "POST /v1/bid", "requests": "7", "p99_ms": 1.5}]}]}
+ANY = "type.googleapis.com/cx.v1."
+ENTITY = {"address": "customer/demo/c1", "kind": "customer", "shard": 417, "sequence": "12", "schema": 1,
+          "as_of": "2026-11-21T10:00:00.000Z", "reminders": [{"name": "wake", "due": "2026-11-22T10:00:00.000Z"}],
+          "state": {"@type": ANY + "CustomerState", "reserved_at": ["1795255200000"], "last_seen": "evil\u001b[2J"}}
+RECORD = {"sequence": "12", "epoch": "1", "at": "2026-11-21T10:00:00.000Z", "actor": "", "trace": "t1", "schema": 1,
+          "command": {"@type": ANY + "ReserveImpressions", "count": 1}, "reminders_set": [], "reminders_cleared": ["wake"],
+          "events": [{"@type": ANY + "CustomerEvent", "reserved": {"count": 1}},
+                     {"@type": ANY + "TypedBytes", "type": "cx.v1.Forgotten", "bytes": "AA=="}],
+          "outbox": [{"to": "campaign/demo/s", "command": {"@type": ANY + "Spend"}}]}
+HISTORY = {"address": "customer/demo/c1", "kind": "customer", "shard": 417, "forgotten": "7", "next": "12",
+           "records": [RECORD]}
+SHARDS = {"as_of": "2026-11-21T10:00:00.000Z", "shards": [
+    {"shard": n, "state": state, "epoch": "1", "first": "1", "last": "90", "checkpoint": "80", "resident": "5",
+     "dirty": str(dirty), "uncommitted": "0", "outbox": str(outbox), "error": error}
+    for n, state, dirty, outbox, error in [(0, "open", 9, 0, ""), (1, "open", 0, 0, ""), (2, "lost", 0, 0, "the disk is full"),
+                                           (3, "open", 0, 10, ""), (4, "open", 10, 0, "")]]}
+LETTER = {"id": "17-4711-0", "from": "customer/demo/c1", "to": "campain/demo/s", "reason": "unknown-kind", "attempts": 3,
+          "detail": "There is no kind of entity campain.", "first_at": "2026-11-21T09:00:00.000Z",
+          "last_at": "2026-11-21T10:00:00.000Z", "command": {"@type": ANY + "Spend", "micros": "5"}}
+LETTERS = {"dead_letters": [LETTER, {**LETTER, "id": "17-4712-0"}], "next": "17-4712-0"}
 VERSION = {"version": "9.9.9", "commit": "abc", "build": "Release"}
 
 
@@ -79,7 +100,12 @@ class Canned(http.server.BaseHTTPRequestHandler):
         if mode == "changing" and what == "topology":
             kinds = [[{"kind": "a"}], [{"kind": "a", "live": "1"}], [{"kind": "b"}]][min(len(self.server.seen), 3) - 1]
             return *ok, json.dumps({"nodes": [{"name": "n", "kinds": kinds}]})
-        return *ok, {"bid": BID_TEXT, "topology": json.dumps(TOPOLOGY), "version": json.dumps(VERSION)}[what]
+        if mode == "empty":
+            return *ok, "{}"
+        return *ok, {"bid": BID_TEXT, "topology": json.dumps(TOPOLOGY), "version": json.dumps(VERSION),
+                     "entity": json.dumps(ENTITY), "entity/history": json.dumps(HISTORY), "shards": json.dumps(SHARDS),
+                     "deadletters": json.dumps(LETTERS), "deadletter": json.dumps(LETTER),
+                     "deadletters:replay": "{}", "deadletters:discard": "{}"}[what.split("?")[0]]
 
     def log_message(self, *_):
         pass
@@ -141,6 +167,14 @@ COMMANDS = {
     "bid": (["bid", "request.json"], True),
     "topology": (["topology"], True),
     "version": (["version"], True),
+    "entity-show": (["entity", "show", "customer/demo/c1"], True),
+    "entity-at": (["entity", "at", "2026-11-21T10:00:00Z", "customer/demo/c1"], True),
+    "entity-history": (["entity", "history", "customer/demo/c1"], True),
+    "shards": (["shards"], True),
+    "letters": (["deadletters", "list"], True),
+    "letter": (["deadletters", "show", "17-4711-0"], True),
+    "replay": (["deadletters", "replay", "17-4711-0", "-y"], True),
+    "discard": (["deadletters", "discard", "17-4711-0", "--confirm", "17-4711-0"], True),
     "version-client": (["version", "--client"], False),
     "view": (["config", "view"], False),
     "origin": (["config", "view", "--origin"], False),
@@ -166,7 +200,9 @@ def test_every_command_in_every_format(server, home, name, form):
 
 
 @pytest.mark.parametrize("form", FORMATS)
-@pytest.mark.parametrize("command", [["bid", "request.json"], ["topology"]])
+@pytest.mark.parametrize("command", [["bid", "request.json"], ["topology"], ["entity", "show", "a/b/c"],
+                                     ["entity", "history", "a/b/c"], ["shards"], ["deadletters", "list"],
+                                     ["deadletters", "replay", "1-2-3", "-y"]])
 @pytest.mark.parametrize("mode,exit_code", [("400", 7), ("403", 4), ("404", 3), ("500", 1), ("503", 6), ("garbage", 1)])
 def test_errors_are_told_on_stderr_only(server, home, command, mode, exit_code, form):
     run = ctl(home, *command, "--server", url(server, mode), "-o", form)
@@ -223,6 +259,126 @@ def test_topology(server, home):
         assert ctl(home, "topology", "--server", url(server), *wrong).returncode == 2
 
 
+def test_an_entity_reads_from_top_to_bottom(server, home):
+    run = ctl(home, "entity", "show", "customer/demo/c1", "--server", url(server))
+    assert [line.split() for line in run.stdout.splitlines()] == [
+        ["address", "customer/demo/c1"], ["shard", "417"], ["sequence", "12"], ["as", "of", "2026-11-21T10:00:00.000Z"],
+        ["reminders", "wake", "at", "2026-11-22T10:00:00.000Z"], ["state", "cx.v1.CustomerState"], ["reserved_at:"],
+        ["-", '"1795255200000"'], ["last_seen:", '"evil\\x1b[2J"']]
+    assert run.stderr == ""
+    blank = ctl(home, "entity", "show", "customer/demo/c1", "--server", url(server, "empty"))
+    assert blank.returncode == 0 and "what it would wake up as" in blank.stderr
+
+
+def test_questions_arrive_as_they_were_asked(server, home):
+    def path_of(*words):
+        run = ctl(home, *words, "--server", url(server))
+        assert run.returncode == 0, run.stderr
+        return server.seen[-1][1].removeprefix("/ok/v1/")
+
+    assert path_of("entity", "show", "customer/demo/a b&c=%é") == "entity?address=customer/demo/a%20b%26c%3D%25%C3%A9"
+    assert path_of("entity", "at", "2026-11-21T10:00:00+01:00", "a/b/c") == \
+        "entity?address=a/b/c&at=2026-11-21T10:00:00%2B01:00"
+    assert re.fullmatch(r"entity\?address=a/b/c&at=20\d\d-\d\d-\d\dT[\d:.]+Z", path_of("entity", "at", "15m", "a/b/c"))
+    assert path_of("entity", "history", "a/b/c") == "entity/history?address=a/b/c"
+    assert path_of("entity", "history", "a/b/c", "--cursor", "7", "--limit", "9", "--until", "2026-11-21T10:00:00Z") == \
+        "entity/history?address=a/b/c&after=7&limit=9&until=2026-11-21T10:00:00Z"
+    assert path_of("deadletters", "list", "--cursor", "1-2-3", "--limit", "4") == "deadletters?limit=4&cursor=1-2-3"
+    assert path_of("deadletters", "show", "1-2-3") == "deadletter?id=1-2-3"
+
+
+def test_a_history_is_a_table_with_what_happened(server, home):
+    run = ctl(home, "entity", "history", "customer/demo/c1", "--server", url(server))
+    heads, line = run.stdout.splitlines()
+    assert heads.split() == ["SEQ", "AT", "COMMAND", "EVENTS", "ACTOR"]
+    assert line.split() == ["12", "2026-11-21T10:00:00.000Z", "ReserveImpressions", "reserved", "Forgotten"]
+    assert run.stderr.splitlines() == ["records up to 7 are no longer kept",
+                                       "more: campaignctl entity history customer/demo/c1 --cursor 12"]
+    assert "campaign/demo/s" in ctl(home, "entity", "history", "a/b/c", "--server", url(server), "-o", "wide").stdout
+    assert ctl(home, "entity", "history", "a/b/c", "--server", url(server, "empty")).stderr == "no records\n"
+
+
+def test_the_worst_shards_are_on_top(server, home):
+    run = ctl(home, "shards", "--server", url(server))
+    summary, heads, *lines = run.stdout.splitlines()
+    assert summary == ("5 shards · 1 lost · 4 open · 25 entities resident · 19 dirty · 10 messages in the outbox"
+                       " · as of 2026-11-21T10:00:00.000Z")
+    assert heads.split() == "SHARD STATE EPOCH FIRST LAST CHECKPOINT RESIDENT DIRTY OUTBOX ERROR".split()
+    assert [line.split()[0] for line in lines] == ["2", "3", "4", "0", "1"]
+    assert lines[0].endswith("the disk is full")
+    few = ctl(home, "shards", "--server", url(server), "--limit", "2", "-o", "json")
+    assert [shard["shard"] for shard in json.loads(few.stdout)["shards"]] == [2, 3]
+    assert "as of" not in ctl(home, "shards", "--server", url(server), "--no-headers").stdout
+
+
+def test_dead_letters_lead_from_one_to_the_next(server, home):
+    run = ctl(home, "deadletters", "list", "--server", url(server))
+    assert run.stdout.splitlines()[0].split() == ["ID", "FROM", "TO", "COMMAND", "REASON", "ATTEMPTS", "LAST", "AT"]
+    assert run.stderr.splitlines() == ["next: campaignctl deadletters show 17-4711-0",
+                                       "more: campaignctl deadletters list --cursor 17-4712-0"]
+    shown = ctl(home, "deadletters", "show", "17-4711-0", "--server", url(server))
+    assert shown.stdout.splitlines()[-2:] == ["command   cx.v1.Spend", '  micros: "5"']
+    assert "deadletters replay 17-4711-0" in shown.stderr
+    none = ctl(home, "deadletters", "list", "--server", url(server, "empty"))
+    assert (none.returncode, none.stdout, none.stderr) == (0, "", "no dead letters\n")
+
+
+@pytest.mark.parametrize("verb,flag,answer", [("replay", ["--yes"], "y"), ("discard", ["--confirm", "17-4711-0"], "17-4711-0")])
+class TestConfirmation:
+    def words(self, server, verb):
+        return ["deadletters", verb, "17-4711-0", "--server", url(server)]
+
+    def posts(self, server):
+        return [(path, json.loads(body)) for method, path, body in server.seen if method == "POST"]
+
+    def at_terminal(self, server, home, verb, answer):
+        """Runs the command at a terminal, gives the answer, and returns what was seen and the exit code."""
+        pid, terminal = os.forkpty()
+        if pid == 0:
+            os.execve(BINARY, [BINARY, *self.words(server, verb)], environment(home))
+        seen = b""
+        while not re.search(rb"\[y/N\] $|go on: $", seen):
+            assert select.select([terminal], [], [], 20)[0], seen
+            seen += os.read(terminal, 65536)
+        os.write(terminal, answer.encode() + b"\n")
+        code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        os.close(terminal)
+        return seen.decode(), code
+
+    def test_a_flag_answers(self, server, home, verb, flag, answer):
+        run = ctl(home, *self.words(server, verb), *flag, "-o", "json")
+        assert run.returncode == 0 and json.loads(run.stdout)["id"] == "17-4711-0"
+        assert server.seen == [("POST", f"/ok/v1/deadletters:{verb}", b'{"id":"17-4711-0"}')]
+
+    def test_without_a_terminal_nothing_happens(self, server, home, verb, flag, answer):
+        run = ctl(home, *self.words(server, verb), stdin=answer + "\n")
+        assert (run.returncode, run.stdout) == (2, "") and flag[0] in run.stderr
+        assert not server.seen
+
+    def test_somebody_is_asked(self, server, home, verb, flag, answer):
+        seen, code = self.at_terminal(server, home, verb, answer)
+        assert code == 0
+        for part in ("cx.v1.Spend", "customer/demo/c1", "campain/demo/s", "unknown-kind"):
+            assert part in seen
+        assert self.posts(server) == [(f"/ok/v1/deadletters:{verb}", {"id": "17-4711-0"})]
+
+    def test_no_means_no(self, server, home, verb, flag, answer):
+        for refusal in ("", "n", "17-4711-1"):
+            assert self.at_terminal(server, home, verb, refusal)[1] == 130
+        assert not self.posts(server)
+
+    def test_a_read_only_context_forbids_it(self, server, home, verb, flag, answer):
+        ctl(home, "config", "set-context", "prod", "--server", url(server), "--read-only")
+        run = ctl(home, "deadletters", verb, "17-4711-0", *flag, "--context", "prod")
+        assert run.returncode == 4 and not server.seen
+
+
+def test_another_id_confirms_nothing(server, home):
+    run = ctl(home, "deadletters", "discard", "1-2-3", "--confirm", "1-2-4", "--server", url(server))
+    assert run.returncode == 2 and "1-2-4" in run.stderr and not server.seen
+    assert ctl(home, "deadletters", "discard", "1-2-3", "--yes", "--server", url(server)).returncode == 2
+
+
 def test_version_without_a_server(home):
     run = ctl(home, "version", "--server", f"http://127.0.0.1:{free_port()}", "-o", "json")
     document = json.loads(run.stdout)
@@ -270,6 +426,12 @@ def test_server_must_be_a_plain_url(home, wrong):
     (["bid"], "needs FILE"), (["bid", "absent.json"], "cannot open absent.json"), (["bid", "."], "cannot read ."),
     (["topology", "--timeout", "soon"], "500ms"), (["topology", "-w", "-o", "json"], "--watch never ends"),
     (["topology", "-w=soon"], "not a time"),
+    (["entity", "sho", "a/b/c"], "did you mean show?"), (["entiti"], "did you mean entity?"), (["entity"], "show, history, at"),
+    (["entity", "show"], "needs ADDRESS"), (["entity", "at", "a/b/c"], "needs ADDRESS"),
+    (["entity", "at", "soon", "a/b/c"], "TIME soon is not a time"), (["entity", "at", "", "a/b/c"], "TIME is empty"),
+    (["entity", "history", "a/b/c", "--since", "1"], "--since 1 is not a time"),
+    (["entity", "history", "a/b/c", "--limit", "0"], "--limit 0"), (["deadletters", "lst"], "did you mean list?"),
+    (["deadletters", "show"], "needs ID"), (["shard"], "did you mean shards?"),
 ])
 def test_usage(home, words, hint):
     run = ctl(home, *words)
@@ -282,7 +444,8 @@ def test_help(home):
     assert everything.returncode == 0 and everything.stderr == ""
     nothing = ctl(home)
     assert nothing.returncode == 2 and nothing.stdout == "" and "Usage:" in nothing.stderr
-    for words in (["bid"], ["topology"], ["config"], ["config", "view"], ["completion"]):
+    for words in (["bid"], ["topology"], ["config"], ["config", "view"], ["completion"], ["entity"], ["entity", "at"],
+                  ["entity", "history"], ["shards"], ["deadletters"], ["deadletters", "discard"]):
         run = ctl(home, *words, "--help")
         assert run.returncode == 0 and len(run.stdout.splitlines()) <= 40 and run.stderr == ""
 
@@ -436,6 +599,9 @@ printf '%s\\n' "${{COMPREPLY[@]}}"
 
     ctl(home, "config", "set-context", "live-name", "--server", "http://a:1")
     assert complete("campaignctl topo") == ["topology"]
+    assert complete("campaignctl entity ") == ["show", "history", "at"]
+    assert complete("campaignctl deadletters re") == ["replay"]
+    assert complete("campaignctl deadletters discard --conf") == ["--confirm"]
     assert complete("campaignctl config ") == ["view", "set-context", "use-context", "get-contexts"]
     assert complete("campaignctl topology --output=ya") == ["yaml"]
     assert complete("campaignctl topology --context l") == ["live-name"]

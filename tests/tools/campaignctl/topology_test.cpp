@@ -49,8 +49,8 @@ TEST_CASE("the worst node and line float up") {
         "2 nodes · 312 k live · 14.1 k req/s · p99 3.1 ms · as of 03:04:04Z (0.4 s old)\n"
         "├ n2  up 0 s      cpu 0 %   rss 0 B    draining\n"
         "└ n1  up 3 h 2 m  cpu 64 %  rss 2.0 G  ok\n"
-        "  ├ bid-agent      4 live  0 asleep  mailbox 17      0 msg/s  failures 0\n"
-        "  ├ customer   312 k live  0 asleep  mailbox 0   9.8 k msg/s  failures 0\n"
+        "  ├ bid-agent      4 live  mailbox 17      0 msg/s  failures 0\n"
+        "  ├ customer   312 k live  mailbox 0   9.8 k msg/s  failures 0\n"
         "  └ POST /v1/bid  14.1 k req/s  p50 0.4 ms  p99 3.1 ms\n");
 }
 

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "tools/campaignctl/command.hpp"
+#include "tools/campaignctl/commands/answer.hpp"
 #include "tools/campaignctl/commands/no_bid.hpp"
 #include "tools/campaignctl/io.hpp"
 #include "tools/campaignctl/text.hpp"
@@ -25,19 +26,6 @@ Outcome<std::string> read_request(const Call& call) {
   const File file(open(name.c_str(), O_RDONLY | O_CLOEXEC));
   if (!file) return usage(fmt::format("cannot open {}: {}", name, error_text(errno)));
   return read_all(file.fd(), name, kMaxBody);
-}
-
-/// A field of an object that a server sent; null when either is not there.
-const json::value& at(const json::value& object, std::string_view key) {
-  static const json::value kNone;
-  const auto* fields = object.if_object();
-  const auto* found = fields == nullptr ? nullptr : fields->if_contains(key);
-  return found == nullptr ? kNone : *found;
-}
-
-const json::array& list(const json::value& value) {
-  static const json::array kNone;
-  return value.is_array() ? value.get_array() : kNone;
 }
 
 std::vector<Row> rows_of(const json::value& answer) {

@@ -1,7 +1,6 @@
 #include "tools/campaignctl/commands/topology.hpp"
 
 #include <algorithm>
-#include <charconv>
 #include <fmt/chrono.h>
 #include <fmt/core.h>
 #include <google/protobuf/util/json_util.h>
@@ -82,7 +81,6 @@ std::vector<std::string> lines_of(const v1::Node& node, const View& view) {
     auto& cells = kinds.emplace_back();
     cells = {printable(kind.kind()),
              human_count(kind.live()) + " live",
-             human_count(kind.asleep()) + " asleep",
              "mailbox " + human_count(kind.mailbox()),
              human_count(kind.handled_per_second()) + " msg/s",
              paint("failures " + human_count(kind.failures()), kind.failures() > 0 ? Color::red : Color::none,
@@ -99,7 +97,7 @@ std::vector<std::string> lines_of(const v1::Node& node, const View& view) {
              "p50 " + human_ms(endpoint.p50_ms()), "p99 " + human_ms(endpoint.p99_ms())};
     if (wide) cells.push_back(human_count(endpoint.requests()) + " requests");
   }
-  auto lines = align(kinds, {false, true, true, false, true, false, true, false});
+  auto lines = align(kinds, {false, true, false, true, false, true, false});
   for (auto& line : align(endpoints, {false, true, false, false, true})) lines.push_back(std::move(line));
   return lines;
 }
@@ -186,11 +184,9 @@ Outcome<Shape> shape_of(const Call& call) {
                                did_you_mean(field, fields), join(fields, ", ")));
   }
   shape.sort_by = call.value("sort-by");
-  if (const auto text = call.value("limit"); !text.empty()) {
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), shape.limit);
-    if (error != std::errc() || end != text.data() + text.size() || shape.limit == 0)
-      return usage(fmt::format("--limit {} is not a number of lines, 1 or more", text));
-  }
+  const auto limit = call.limit();
+  if (!limit) return limit.error();
+  shape.limit = *limit;
   return shape;
 }
 

@@ -1,0 +1,82 @@
+#pragma once
+
+#include <caf/actor.hpp>
+#include <caf/fwd.hpp>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cx/v1/journal.pb.h"
+#include "runtime/entity/host.hpp"
+#include "runtime/entity/router.hpp"
+#include "runtime/environment/environment.hpp"
+#include "runtime/environment/executor.hpp"
+#include "runtime/journal/committer.hpp"
+#include "runtime/journal/journal.hpp"
+#include "runtime/telemetry/metrics.hpp"
+
+namespace cx {
+
+class Credits;
+
+/// Every entity of this node: routes commands to the region that hosts their shard. Regions are CAF actors,
+/// each the host of a fixed part of the shards. Thread-safe after start().
+class Entities final : public Router {
+ public:
+  struct Parts {
+    caf::actor_system& system;
+    Environment& environment;
+    const Kinds& kinds;
+    Journal& journal;
+    Executor& commits;  ///< one thread: group commit
+    Executor& reads;    ///< loads of snapshots and tails, and what operators ask
+    Metrics& metrics;
+    std::string node;  ///< its name
+  };
+  /// `sync_always`: see Committer. `regions`: actors that share the shards.
+  Entities(Parts parts, const HostOptions& options, bool sync_always, unsigned regions);
+  ~Entities() override;
+
+  /// Takes every shard. Returns when all are open, or with what stands in the way.
+  std::optional<Error> start();
+  /// Snapshots what is dirty, commits it and ends the regions; nothing is answered afterwards.
+  void stop();
+
+  Result<Request> request(std::string_view address, MessagePtr command) const override;
+  const caf::actor& region(std::uint32_t shard) const override;
+
+  /// As a foreign thread asks. `respond` is called once, on an actor's thread, and must not block. Never
+  /// blocks.
+  void ask(Request request, Respond respond) const;
+
+  const Committer& committer() const { return committer_; }
+
+  // What operators ask. Each answers on some thread, once.
+
+  /// An entity as it is now, committed; of one that was never seen, what it would wake up as, with sequence
+  /// 0.
+  void inspect(const std::string& address, std::function<void(Result<v1::Snapshot>)> respond) const;
+  /// Every shard of this node, ascending.
+  void shards(std::function<void(std::vector<ShardStatus>)> respond) const;
+  /// Puts a dead letter back into the outbox of its shard, under a new id, since its receiver never handled
+  /// it; or forgets it. not_found where there is none.
+  enum class DeadLetterVerb { replay, discard };
+  void resolve(const std::string& dead_letter, DeadLetterVerb verb,
+               std::function<void(std::optional<Error>)> respond) const;
+
+  const Kinds& kinds() const { return parts_.kinds; }
+  const Journal& journal() const { return parts_.journal; }
+  Executor& reads() const { return parts_.reads; }
+
+ private:
+  Parts parts_;
+  std::shared_ptr<Credits> credits_;
+  Committer committer_;
+  std::vector<caf::actor> regions_;
+  bool stopped_ = false;
+};
+
+}  // namespace cx

@@ -1,0 +1,186 @@
+#include <algorithm>
+#include <fmt/format.h>
+#include <utility>
+
+#include "runtime/entity/host_state.hpp"
+
+// Batches: what is committed together, what waits for it, and what happens when it fails.
+
+namespace cx {
+namespace {
+
+constexpr std::int64_t kReopenEvery = 1'000;  // milliseconds
+constexpr std::size_t kBatchBytes = 1 << 20;  // a batch this large waits for nobody
+
+Error not_written(const Shard& shard, const Error& why) {
+  return {Code::unavailable, "unavailable",
+          fmt::format(
+              "Shard {} could not write what this answer rests on ({}). Whether the command took effect is "
+              "unknown; retry it with the same id.",
+              shard.id, why.detail),
+          ""};
+}
+
+}  // namespace
+
+Append& Host::State::append_to(Shard& shard) {
+  if (shard.append < 0) {
+    shard.append = static_cast<std::ptrdiff_t>(filling.appends.size());
+    filling.appends.push_back({shard.id, shard.epoch, shard.last, {}, {}});
+    filling.shards.push_back(&shard);
+  }
+  return filling.appends[static_cast<std::size_t>(shard.append)];
+}
+
+void Host::State::write(Shard& shard, Table table, std::string key, std::optional<std::string> value) {
+  filling.bytes += key.size() + (value ? value->size() : 0);
+  append_to(shard).writes.push_back({table, std::move(key), std::move(value)});
+}
+
+void Host::State::settle() {
+  load_some();
+  if (under_way) return;
+  if (filling.appends.empty() && filling.held.empty()) {
+    if (stopped && loads_under_way == 0) std::exchange(stopped, [] {})();
+    return;
+  }
+  if (filling.urgent || filling.bytes >= kBatchBytes || stopped) return commit();
+  if (!filling.timed) port.flush_later();
+  filling.timed = true;
+}
+
+void Host::State::commit() {
+  under_way = std::exchange(filling, Batch{});
+  filling.number = under_way->number + 1;
+  std::vector<Append> appends;
+  std::vector<Shard*> of;
+  for (std::size_t i = 0; i < under_way->appends.size(); ++i) {
+    Shard* shard = under_way->shards[i];
+    if (shard == nullptr) continue;
+    shard->append = -1;
+    of.push_back(shard);
+    appends.push_back(std::move(under_way->appends[i]));
+  }
+  std::vector<std::uint64_t> upto;
+  for (const auto& append : appends) upto.push_back(append.after + append.records.size());
+  under_way->shards = of;
+  const auto then = [this, upto = std::move(upto)](const std::vector<std::optional<Error>>& results) {
+    for (std::size_t i = 0; i < upto.size(); ++i)
+      if (Shard* shard = under_way->shards[i]; shard != nullptr && !results[i]) shard->committed = upto[i];
+    auto batch = *std::exchange(under_way, std::nullopt);
+    committed_batch = batch.number;
+    committed(batch, results);
+    settle();
+  };
+  if (appends.empty()) return then({});
+  port.commit(std::move(appends), then);
+}
+
+void Host::State::committed(Batch& batch, const std::vector<std::optional<Error>>& results) {
+  std::map<std::uint32_t, Error> failed;  // in the same order in every run
+  for (std::size_t i = 0; i < results.size(); ++i)
+    if (results[i] && batch.shards[i] != nullptr) failed.emplace(batch.shards[i]->id, *results[i]);
+  // Before anything is answered: nobody may see memory that is not on disk.
+  for (const auto& [id, error] : failed) fail(*shard(id), error);
+  for (auto& held : batch.held) {
+    const auto lost = failed.find(held.shard->id);
+    held.respond(lost == failed.end() ? std::move(held.answer) : not_written(*held.shard, lost->second));
+  }
+  leave();
+  for (const auto& shard : batch.senders)
+    if (!failed.contains(shard->id)) send_letters(*shard);
+}
+
+/// Forgets the memory of a shard, and reads it again from the log.
+void Host::State::fail(Shard& shard, const Error& error) {
+  ++shard.generation;
+  shard.phase = error.type == "fenced" ? Shard::Phase::lost : Shard::Phase::recovering;
+  shard.error = error.detail;
+  shard.reopen_at = now();
+  std::vector<Job> waiting;
+  for (auto at = slots.begin(); at != slots.end();) {
+    auto& slot = (at++)->second;
+    if (slot.shard != &shard) continue;
+    for (auto& job : slot.waiting) waiting.push_back(std::move(job));
+    drop(slot);
+  }
+  shard.dirty.clear();
+  shard.tail.clear();
+  shard.outbox.clear();
+  shard.unsent.clear();
+  shard.in_flight = 0;
+  shard.resolving.clear();
+  due.erase({shard.next_due, shard.id});
+  shard.next_due = Shard::kNever;
+  shard.firing = false;
+  if (shard.append >= 0) {
+    auto& append = filling.appends[static_cast<std::size_t>(shard.append)];
+    append = {};
+    filling.shards[static_cast<std::size_t>(shard.append)] = nullptr;
+    shard.append = -1;
+  }
+  shard.last = shard.committed;
+  if (under_way)
+    std::replace(under_way->shards.begin(), under_way->shards.end(), &shard, static_cast<Shard*>(nullptr));
+  std::vector<Batch::Held> held;
+  for (auto* batch : {&filling, under_way ? &*under_way : nullptr}) {
+    if (batch == nullptr) continue;
+    std::erase(batch->senders, &shard);
+    auto& all = batch->held;
+    const auto others =
+        std::stable_partition(all.begin(), all.end(), [&](const auto& h) { return h.shard != &shard; });
+    held.insert(held.end(), std::make_move_iterator(others), std::make_move_iterator(all.end()));
+    all.erase(others, all.end());
+  }
+  const auto why = not_written(shard, error);
+  for (auto& one : held) one.respond(why);
+  for (auto& job : waiting) {
+    job.respond(why);
+    hosted.at(job.request.kind).probe->handled.total.add();
+  }
+}
+
+void Host::State::open(std::vector<Shard*> which, std::function<void(std::optional<Error>)> done) {
+  std::vector<std::uint32_t> ids;
+  for (auto* shard : which) {
+    ids.push_back(shard->id);
+    shard->opening = true;
+  }
+  port.offload([this, ids, which, done = std::move(done)]() -> HostPort::Then {
+    auto all = std::make_shared<std::vector<Opened>>(open_shards(journal, ids));
+    return [this, which, all, done] {
+      std::optional<Error> first;
+      for (std::size_t i = 0; i < which.size(); ++i) {
+        if ((*all)[i].error && !first) first = (*all)[i].error;
+        opened(*which[i], std::move((*all)[i]));
+      }
+      if (done) done(first);
+      settle();
+    };
+  });
+}
+
+void Host::State::opened(Shard& shard, Opened found) {
+  shard.opening = false;
+  if (found.error) {
+    if (found.error->type == "fenced") shard.phase = Shard::Phase::lost;
+    shard.error = found.error->detail;
+    shard.reopen_at = now() + kReopenEvery;
+    return;
+  }
+  shard.phase = Shard::Phase::open;
+  shard.error.clear();
+  shard.epoch = found.head.epoch;
+  shard.first = found.head.first;
+  shard.last = shard.committed = found.head.last;
+  shard.checkpoint = found.checkpoint;
+  shard.tail = std::move(found.tail);
+  for (auto& [id, entry] : found.outbox) {
+    shard.outbox[id].entry = std::move(entry);
+    shard.unsent.insert(id);
+  }
+  send_letters(shard);
+  note_due(shard, found.next_due);
+}
+
+}  // namespace cx

@@ -1,0 +1,255 @@
+#pragma once
+
+// The inside of a Host, for runtime/entity/host*.cpp only.
+
+#include <array>
+#include <deque>
+#include <list>
+#include <map>
+#include <memory>
+#include <set>
+#include <unordered_map>
+#include <unordered_set>
+
+#include "runtime/address.hpp"
+#include "runtime/entity/extras.hpp"
+#include "runtime/entity/host.hpp"
+
+namespace cx {
+
+struct HostedKind {
+  const EntityKind* kind;
+  KindProbe* probe;
+};
+
+struct Shard;
+
+/// A command on its way into an entity.
+struct Job {
+  Request request;
+  Respond respond;
+  std::string reminder;  ///< its name, when the command is one that is due
+  std::int64_t due = 0;
+  std::uint32_t attempts = 0;                         ///< of the reminder, before this one
+  Error failure;                                      ///< of the last of them
+  std::function<void(Result<v1::Snapshot>)> inspect;  ///< instead of a command
+};
+
+/// An entity in memory, or on its way there.
+struct Slot {
+  const std::string* address = nullptr;
+  Shard* shard = nullptr;
+  const HostedKind* kind = nullptr;
+  std::unique_ptr<Entity> entity;  ///< null while it is loaded
+  std::unique_ptr<Extras> extras;  ///< null when it has none
+  std::vector<Job> waiting;        ///< for it to be loaded
+  std::uint64_t sequence = 0;      ///< of its last record
+  std::uint64_t first_dirty = 0;   ///< its first record since its snapshot; 0 when there is none
+  std::uint64_t batch = 0;         ///< that its last record is in
+  std::uint64_t strict_batch = 0;  ///< that its last record that is not relaxed is in
+  std::uint64_t saved_batch = 0;   ///< that its snapshot is in
+  std::uint32_t in_batch = 0;      ///< its records in that batch
+  std::uint32_t bytes = 0;
+  std::uint64_t load = 0;  ///< names the load under way
+  std::int64_t used = 0;
+  std::int64_t dirty_since = 0;
+  bool leaving = false;              ///< is in State::leaving
+  std::list<Slot*>::iterator order;  ///< in State::by_use
+};
+
+/// Record and position of a message in the outbox of its shard.
+struct LetterId {
+  std::uint64_t sequence = 0;
+  std::uint32_t index = 0;
+  auto operator<=>(const LetterId&) const = default;
+  std::uint64_t number() const { return sequence * kLettersPerRecord + index; }
+  static constexpr std::uint32_t kLettersPerRecord = Effects::kMostLetters;
+};
+
+struct Letter {
+  v1::OutboxEntry entry;
+  std::uint32_t sent = 0;      ///< how often
+  std::uint32_t attempts = 0;  ///< how often its receiver failed
+  std::int64_t retry_at = 0;   ///< 0 while it waits for its turn
+  bool buried = false;         ///< is on its way to the dead letters
+};
+
+struct Shard {
+  enum class Phase { opening, open, recovering, lost };
+  std::uint32_t id = 0;
+  Phase phase = Phase::opening;
+  std::uint64_t generation = 0;  ///< of its memory; what was under way for an older one no longer matters
+  std::string error;
+  bool opening = false;  ///< is being opened right now
+  std::int64_t reopen_at = 0;
+  std::uint64_t epoch = 0, first = 1, last = 0, committed = 0, checkpoint = 0;
+  std::uint64_t resident = 0;
+  std::ptrdiff_t append = -1;                 ///< in the batch that fills
+  std::multimap<std::uint64_t, Slot*> dirty;  ///< by first_dirty
+  /// Records after the checkpoint of entities that have not been loaded since the shard was opened.
+  std::unordered_map<std::string, std::vector<std::uint64_t>> tail;
+
+  std::map<LetterId, Letter> outbox;
+  std::set<LetterId> unsent;
+  std::size_t in_flight = 0;
+
+  std::int64_t next_due = kNever;  ///< of its reminders; known to State::due, too
+  bool firing = false;             ///< a round of reminders is under way
+  std::size_t to_fire = 0;         ///< of that round
+  struct Failed {
+    std::uint32_t attempts = 0;
+    std::int64_t retry_at = 0;
+    Error why;
+  };
+  std::map<std::string, Failed> failed;  ///< reminders that could not fire, by key; outlives a generation
+  std::set<std::string> resolving;       ///< dead letters that somebody is about to resolve, by key
+  static constexpr std::int64_t kNever = INT64_MAX;
+};
+
+/// What is committed together.
+struct Batch {
+  struct Held {
+    Shard* shard;
+    Respond respond;
+    Answer answer;
+  };
+  std::uint64_t number = 1;
+  std::vector<Append> appends;
+  std::vector<Shard*> shards;  ///< of `appends`; null for one that is not to be written any more
+  std::size_t bytes = 0;
+  std::vector<Held> held;
+  std::vector<Shard*> senders;  ///< that have messages in here
+  bool urgent = false;          ///< somebody waits for it
+  bool timed = false;           ///< flush_later was asked for
+};
+
+/// An entity as read from the journal.
+struct Loaded {
+  Slot* slot = nullptr;
+  std::string address;
+  std::uint64_t load = 0;
+  std::unique_ptr<Entity> entity;
+  std::unique_ptr<Extras> extras;
+  std::uint64_t sequence = 0;
+  std::uint64_t first_dirty = 0;
+  std::optional<Error> error;
+};
+
+struct LoadJob {
+  std::string address;
+  std::uint32_t shard;
+  const EntityKind* kind;
+  std::uint64_t load;
+  std::vector<std::uint64_t> tail;
+};
+
+/// What opening a shard found.
+struct Opened {
+  std::optional<Error> error;
+  Head head;
+  std::uint64_t checkpoint = 0;
+  std::unordered_map<std::string, std::vector<std::uint64_t>> tail;
+  std::vector<std::pair<LetterId, v1::OutboxEntry>> outbox;
+  std::int64_t next_due = Shard::kNever;
+};
+
+/// Blocking: reads of the journal, for HostPort::offload.
+std::vector<Opened> open_shards(Journal& journal, std::span<const std::uint32_t> shards);
+std::vector<Loaded> load_entities(const Journal& journal, std::span<const LoadJob> jobs);
+
+struct Host::State {
+  State(const HostOptions& o, const Kinds& k, Journal& j, Environment& e, HostPort& p)
+      : options(o), kinds(k), journal(j), environment(e), port(p), random(e.random()) {}
+
+  // host.cpp: commands
+  void handle(Job job, std::uint32_t shard, const EntityKind* kind);
+  Slot* wake(const std::string& address, Shard& shard, const HostedKind& kind);
+  void run(Slot& slot, Job& job);
+  void decide(Slot& slot, Job& job);
+  void record(Slot& slot, const Job& job, Decision& decision, const Context& context, bool relaxed);
+  void changed(Slot& slot, std::uint64_t sequence, std::int64_t at, bool relaxed);
+  void answer_when(std::uint64_t batch, Shard& shard, Respond respond, Answer answer);
+  v1::Snapshot snapshot_of(const Slot& slot) const;
+  void load_some();
+  void loaded(std::vector<Loaded> all);
+
+  // host_commit.cpp: batches, failure, recovery
+  Append& append_to(Shard& shard);
+  void write(Shard& shard, Table table, std::string key, std::optional<std::string> value);
+  void settle();  // at the end of every entry into the host: commits if nothing is under way
+  void commit();
+  void committed(Batch& batch, const std::vector<std::optional<Error>>& results);
+  void fail(Shard& shard, const Error& error);
+  void open(std::vector<Shard*> which, std::function<void(std::optional<Error>)> done);
+  void opened(Shard& shard, Opened found);
+
+  // host_outbox.cpp
+  void send_letters(Shard& shard);
+  void send_letter(Shard& shard, LetterId id, Letter& letter);
+  void delivered(std::uint32_t shard, std::uint64_t generation, LetterId id, const Answer& answer);
+  void post_letters(const Slot& slot, const v1::JournalRecord& record);
+  void bury(Shard& shard, LetterId id, std::uint32_t attempts, const Error& why);
+  bool is_final(const Error& error, std::uint32_t attempts) const;
+  void repeat_letters(std::int64_t now);
+  void resolve(std::uint32_t shard, std::string letter, bool replay,
+               std::function<void(std::optional<Error>)> respond);
+
+  // host_reminders.cpp
+  void index_reminders(const Slot& slot, const v1::JournalRecord& record);
+  void bury_reminder(Slot& slot, Job& job, const Error& why);
+  void note_due(Shard& shard, std::int64_t due);
+  void fire_due(std::int64_t now);
+  void read_due(Shard& shard);
+  void fire(Shard& shard, std::vector<std::pair<std::string, v1::ReminderEntry>> rows, std::int64_t next_due);
+  void fired(Shard& shard, const std::string& key, const Answer& answer);
+  void round_over(Shard& shard);
+
+  // host_sweep.cpp
+  void sweep(std::int64_t now);
+  void tidy(Shard& shard, std::int64_t now);
+  bool full() const {
+    return slots.size() - leaving.size() > options.max_resident || bytes - leaving_bytes > options.max_bytes;
+  }
+  void passivate(std::int64_t now, std::size_t most);
+  void leave();
+  void snapshot(Slot& slot);
+  void drop(Slot& slot);
+
+  Shard* shard(std::uint32_t id) { return id < kShards ? shard_by_id[id] : nullptr; }
+  std::int64_t now() const { return environment.clock().unix_ms(); }
+
+  const HostOptions options;
+  const Kinds& kinds;
+  Journal& journal;
+  Environment& environment;
+  HostPort& port;
+  Random random;
+  std::unordered_map<const EntityKind*, HostedKind> hosted;
+  std::map<std::uint32_t, Shard> shards;
+  std::array<Shard*, kShards> shard_by_id{};  ///< null for those of others
+  std::unordered_map<std::string, Slot> slots;
+  std::list<Slot*> by_use;  ///< longest unused first
+  struct Leaving {
+    std::string address;
+    std::uint64_t load;
+    std::uint64_t batch;  ///< that its snapshot is in
+    std::int64_t used;
+    std::size_t bytes;
+  };
+  std::deque<Leaving> leaving;  ///< to be dropped once their snapshots are committed
+  std::size_t leaving_bytes = 0;
+  std::size_t bytes = 0;  ///< that entities in memory hold, roughly
+  std::uint64_t last_load = 0;
+  std::vector<LoadJob> to_load;
+  unsigned loads_under_way = 0;
+  Batch filling;
+  std::optional<Batch> under_way;
+  std::uint64_t committed_batch = 0;
+  std::set<std::pair<std::int64_t, std::uint32_t>> due;                     ///< shards by next_due
+  std::multimap<std::int64_t, std::pair<std::uint32_t, LetterId>> repeats;  ///< letters by retry_at
+  v1::JournalRecord scratch;
+  std::int64_t swept_at = 0;
+  std::function<void()> stopped;  ///< set when stopping
+};
+
+}  // namespace cx

@@ -1,0 +1,109 @@
+#include "runtime/entity/region.hpp"
+
+#include <caf/response_promise.hpp>
+#include <fmt/format.h>
+
+#include "runtime/entity/messages.hpp"
+
+namespace cx {
+namespace {
+
+using tick_atom = caf::atom_constant<caf::atom("cx-tick")>;
+using flush_atom = caf::atom_constant<caf::atom("cx-flush")>;
+
+constexpr std::chrono::milliseconds kCompany{
+    4};  // that a relaxed command waits for others to be written with
+
+}  // namespace
+
+Error Credits::refusal(std::uint32_t shard) {
+  return {
+      Code::overloaded, "overloaded",
+      fmt::format("Shard {} has as many commands under way as it takes; nothing was done, retry in a second.",
+                  shard),
+      ""};
+}
+
+Region::Region(caf::actor_config& config, KindProbe& probe, Parts parts)
+    : Metered(config, probe),
+      parts_(std::move(parts)),
+      host_(
+          parts_.options, parts_.shards, parts_.kinds, parts_.journal, parts_.environment,
+          [this](const std::string& kind) -> KindProbe& { return parts_.metrics.kind(kind); }, *this) {}
+
+void Region::enqueue(caf::mailbox_element_ptr element, caf::execution_unit* unit) {
+  if (auto& content = element->content(); content.size() == 1 && content.match_element<Request>(0)) {
+    const auto shard = content.get_as<Request>(0).shard;
+    if (!parts_.credits->take(shard)) {
+      if (element->mid.is_request() && element->sender)
+        element->sender->enqueue(caf::make_mailbox_element(ctrl(), element->mid.response_id(), {},
+                                                           to_caf(Credits::refusal(shard))),
+                                 unit);
+      return;
+    }
+  }
+  Metered::enqueue(std::move(element), unit);
+}
+
+caf::behavior Region::make_behavior() {
+  delayed_send(this, std::chrono::milliseconds(Host::kTick), tick_atom::value);
+  return {
+      [this](Request& request) {
+        const auto shard = request.shard;
+        host_.handle(std::move(request), [promise = make_response_promise(), credits = parts_.credits,
+                                          shard](Answer answer) mutable {
+          credits->give_back(shard);
+          if (answer)
+            promise.deliver(std::move(*answer));
+          else
+            promise.deliver(to_caf(answer.error()));
+        });
+      },
+      [this](Asked& asked) {
+        const auto shard = asked.request.shard;
+        host_.handle(std::move(asked.request),
+                     [respond = std::move(asked.respond), credits = parts_.credits, shard](Answer answer) {
+                       credits->give_back(shard);
+                       respond(std::move(answer));
+                     });
+      },
+      [](Run& task) { task.run(); },
+      [this](flush_atom) { host_.flush(); },
+      [this](tick_atom) {
+        host_.tick();
+        delayed_send(this, std::chrono::milliseconds(Host::kTick), tick_atom::value);
+      },
+  };
+}
+
+caf::actor Region::self() {
+  return caf::actor_cast<caf::actor>(this);
+}
+
+void Region::offload(std::function<Then()> work) {
+  parts_.reads.post([self = self(), work = std::move(work)] { caf::anon_send(self, Run{work()}); });
+}
+
+void Region::commit(std::vector<Append> appends, Committed then) {
+  parts_.committer.submit(
+      std::move(appends), [self = self(), then = std::move(then)](std::vector<std::optional<Error>> results) {
+        caf::anon_send(self, Run{[then, results = std::move(results)] { then(results); }});
+      });
+}
+
+void Region::send(std::uint32_t from, Request request, Respond respond) {
+  const auto to = request.shard;
+  parts_.environment.carry(
+      from, to,
+      [send = parts_.send, self = self(), request = std::move(request), respond = std::move(respond)] {
+        send(request, [self, respond](Answer answer) {
+          caf::anon_send(self, Run{[respond, answer = std::move(answer)] { respond(answer); }});
+        });
+      });
+}
+
+void Region::flush_later() {
+  delayed_send(this, kCompany, flush_atom::value);
+}
+
+}  // namespace cx

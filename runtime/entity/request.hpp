@@ -1,0 +1,34 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+
+#include "runtime/entity/kind.hpp"
+
+namespace cx {
+
+/// A command on its way to an entity. Made by Entities::request, which checks it.
+struct Request {
+  std::string to;  ///< address
+  std::uint32_t shard = 0;
+  const EntityKind* kind = nullptr;
+  const CommandType* type = nullptr;
+  MessagePtr command;
+
+  // Of the sender's choice; see Context and v1::MessageId.
+  std::string source;  ///< of the message's id; empty when it has none
+  std::uint64_t sequence = 0;
+  std::uint64_t settled = 0;
+  std::string actor;
+  std::string trace;
+  std::int64_t deadline = 0;  ///< Unix milliseconds; 0 for none
+};
+
+/// What an entity answers; null for NoReply. Errors of the runtime: "overloaded" (nothing was done),
+/// "unavailable" (nothing was done, or whether it was is unknown: retry with the same id),
+/// "deadline-exceeded", "corrupt".
+using Answer = Result<MessagePtr>;
+using Respond = std::function<void(Answer)>;
+
+}  // namespace cx

@@ -1,0 +1,37 @@
+#pragma once
+
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+namespace cx {
+
+/// Somewhere else to run what may block. Thread-safe.
+class Executor {
+ public:
+  using Task = std::function<void()>;
+  virtual ~Executor() = default;
+  virtual void post(Task task) = 0;
+};
+
+/// Threads that run tasks in the order in which they were posted. The destructor runs what is left.
+class ThreadPool final : public Executor {
+ public:
+  explicit ThreadPool(unsigned threads);
+  ~ThreadPool() override;
+  void post(Task task) override;
+
+ private:
+  void run();
+
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  std::deque<Task> tasks_;
+  bool stop_ = false;
+  std::vector<std::thread> threads_;
+};
+
+}  // namespace cx

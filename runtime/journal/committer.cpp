@@ -1,0 +1,47 @@
+#include "runtime/journal/committer.hpp"
+
+#include <iterator>
+#include <utility>
+
+namespace cx {
+
+Committer::Committer(Journal& journal, Executor& executor, bool sync_always)
+    : journal_(journal), executor_(executor), sync_always_(sync_always) {}
+
+void Committer::submit(std::vector<Append> appends, Done done) {
+  {
+    const std::lock_guard lock(mutex_);
+    waiting_.push_back({std::move(appends), std::move(done)});
+    if (std::exchange(running_, true)) return;
+  }
+  executor_.post([this] { run(); });
+}
+
+void Committer::run() {
+  std::vector<Waiting> group;
+  {
+    const std::lock_guard lock(mutex_);
+    group.swap(waiting_);
+  }
+  std::vector<Append> appends;
+  for (auto& waiting : group)
+    appends.insert(appends.end(), std::move_iterator(waiting.appends.begin()),
+                   std::move_iterator(waiting.appends.end()));
+  auto results = journal_.append(appends, sync_always_);
+  commits_.fetch_add(1, std::memory_order_relaxed);
+  appends_.fetch_add(appends.size(), std::memory_order_relaxed);
+  auto next = std::move_iterator(results.begin());
+  for (auto& waiting : group) {
+    const auto end = next + static_cast<std::ptrdiff_t>(waiting.appends.size());
+    waiting.done({next, end});
+    next = end;
+  }
+  {
+    const std::lock_guard lock(mutex_);
+    running_ = !waiting_.empty();
+    if (!running_) return;
+  }
+  executor_.post([this] { run(); });  // what came meanwhile; others have their turn first
+}
+
+}  // namespace cx

@@ -1,0 +1,31 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "runtime/entity/host.hpp"
+
+namespace cx::test {
+
+/// What a simulation may get wrong on purpose.
+struct Sabotage {
+  HostOptions::Sabotage host = {};
+  bool lying_disk = false;  ///< says that it has synced, and has not
+};
+
+struct Verdict {
+  std::vector<std::string> faults;  ///< what the runtime promises and was not so; empty when all is well
+  std::uint64_t digest = 0;         ///< of every record at the end
+  // What happened, so that a test can tell that something did.
+  std::uint64_t records = 0, acknowledged = 0, unknown = 0, retried = 0, crashes = 0, power_losses = 0,
+                disk_faults = 0;
+};
+
+/// A node's life as a seed has it: clients send commands to entities of all kinds, repeat what they do not
+/// know the outcome of, and note every answer, while tasks run in random order, messages get lost, double and
+/// late, writes fail or tear, the disk fills, the process is killed and the power goes. In the end the log
+/// and the entities are held against what the clients were told.
+Verdict simulate(std::uint64_t seed, const Sabotage& sabotage = {});
+
+}  // namespace cx::test

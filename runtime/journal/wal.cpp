@@ -111,15 +111,17 @@ bool anything_after(std::string_view log, std::uint64_t at) {
   return false;
 }
 
+Scan damaged(Scan found, std::uint64_t at, bool torn_end) {
+  found.damage = at;
+  found.torn_end = torn_end;
+  return found;
+}
+
 Scan scan(std::string_view log) {
   Scan found;
-  const auto damaged = [&](std::uint64_t at, bool torn_end) {
-    found.damage = at;
-    found.torn_end = torn_end;
-    return found;
-  };
-  std::optional<std::uint64_t> open;  // where a record started that has not ended
-  std::string batch_header;           // of that record
+  bool inside = false;  // a record that has not ended
+  std::uint64_t record = 0;
+  std::string batch_header;  // of that record
   for (std::size_t start = 0; start < log.size(); start += kBlock) {
     const std::string_view block = log.substr(start, kBlock);
     std::size_t at = 0;
@@ -130,21 +132,23 @@ Scan scan(std::string_view log) {
       if (!fragment_at(block, at)) {
         const bool cut = block.size() < kBlock && (block.size() - at < kHeader ||
                                                    header_at(block, at).length > block.size() - at - kHeader);
-        return damaged(offset, cut && !length_damaged_at(block, at) && !anything_after(log, offset));
+        return damaged(found, offset, cut && !length_damaged_at(block, at) && !anything_after(log, offset));
       }
       const Header header = header_at(block, at);
       const bool continues = header.type == middle || header.type == last;
-      if (continues != open.has_value()) return damaged(open.value_or(offset), false);
-      if (!continues) batch_header.clear();
+      if (continues != inside) return damaged(found, inside ? record : offset, false);
+      if (!inside) {
+        record = offset;
+        batch_header.clear();
+      }
       batch_header += block.substr(at + kHeader,
                                    std::min<std::size_t>(header.length, kBatchHeader - batch_header.size()));
-      if (header.type == first) open = offset;
-      if (header.type == last) open.reset();
-      if (!open) note_record(found, batch_header);
+      inside = header.type == first || header.type == middle;
+      if (!inside) note_record(found, batch_header);
       at += kHeader + header.length;
     }
   }
-  return open ? damaged(*open, true) : found;
+  return inside ? damaged(found, record, true) : found;
 }
 
 Result<std::string> read_file(const std::string& path, rocksdb::Env& env) {

@@ -16,7 +16,8 @@ namespace cx::test {
 
 /// The files of a machine that breaks when told to. Keeps book of what was synced: a write that was not is
 /// forgotten with the power, and so are a file that was created or renamed in a directory that was not synced
-/// since, and a directory whose parent was not. What is deleted is gone at once. Thread-safe.
+/// since, and a directory whose parent was not. A file that was
+/// deleted there may come back. Thread-safe.
 class FaultFiles final : public rocksdb::FileSystemWrapper {
  public:
   explicit FaultFiles(std::shared_ptr<rocksdb::FileSystem> base) : FileSystemWrapper(std::move(base)) {}

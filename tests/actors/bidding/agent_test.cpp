@@ -4,7 +4,9 @@
 #include <caf/send.hpp>
 #include <doctest/doctest.h>
 
+#include "cx/v1/customer.pb.h"
 #include "runtime/agents.hpp"
+#include "runtime/entity/messages.hpp"
 #include "tests/virtual_time.hpp"
 
 namespace cx::bidding {
@@ -32,24 +34,26 @@ struct Fixture {
     rules->currencies = *Currencies::from({});
     const auto typed = [](const caf::actor& actor) { return caf::actor_cast<caf::strong_actor_ptr>(actor); };
     customers = time.system.spawn([this](caf::event_based_actor* self) {
-      return caf::behavior{[this, self](const std::string& address, const v1::ReserveImpressions& reserve) {
-                             asked.push_back(address);
-                             auto promise = self->make_response_promise();
-                             if (broken_customers)
-                               return promise.deliver(caf::make_error(caf::sec::runtime_error));
-                             v1::ImpressionsGranted grant;
-                             grant.set_granted(std::min(room, reserve.count()));
-                             grant.set_reserved_at(77);
-                             if (hold_customers)
-                               held_grants.emplace_back([=]() mutable { promise.deliver(grant); });
-                             else
-                               promise.deliver(grant);
-                           },
-                           [this](const std::string&, const v1::ReleaseImpressions& release) {
-                             CHECK(release.reserved_at() == 77);
-                             released += release.count();
-                           },
-                           [this](caf::ok_atom) { let_go(held_grants); }};
+      return caf::behavior{
+          [this, self](const Request& request) {
+            auto promise = self->make_response_promise();
+            if (const auto* release = dynamic_cast<const v1::ReleaseImpressions*>(request.command.get())) {
+              CHECK(release->reserved_at() == 77);
+              released += release->count();
+              return promise.deliver(MessagePtr());
+            }
+            const auto& reserve = dynamic_cast<const v1::ReserveImpressions&>(*request.command);
+            asked.push_back(request.to);
+            if (broken_customers) return promise.deliver(caf::make_error(caf::sec::runtime_error));
+            auto grant = std::make_shared<v1::ImpressionsGranted>();
+            grant->set_granted(std::min(room, reserve.count()));
+            grant->set_reserved_at(77);
+            if (hold_customers)
+              held_grants.emplace_back([=]() mutable { promise.deliver(MessagePtr(grant)); });
+            else
+              promise.deliver(MessagePtr(grant));
+          },
+          [this](caf::ok_atom) { let_go(held_grants); }};
     });
     inference = time.system.spawn([this](caf::event_based_actor* self) {
       return caf::behavior{[this, self](const v1::Predict& predict) {
@@ -68,10 +72,10 @@ struct Fixture {
                            },
                            [this](caf::ok_atom) { let_go(held_scores); }};
     });
+    router.customers = &customers;
     agent = spawn_bid_agent(time.system, {"demo", std::make_shared<Catalog>(std::vector<v1::Offer>{offer}),
-                                          rules, caf::actor_cast<CustomerRegion>(typed(customers)),
-                                          caf::actor_cast<InferencePool>(typed(inference)), &time.clock,
-                                          &metrics.kind("bid-agent"), &bids});
+                                          rules, &router, caf::actor_cast<InferencePool>(typed(inference)),
+                                          &time.clock, &metrics.kind("bid-agent"), &bids});
   }
   ~Fixture() {
     answer_late();
@@ -100,6 +104,16 @@ struct Fixture {
     return answers.all[at].metadata.empty() ? "" : answers.all[at].metadata[0].second;
   }
 
+  struct : Router {
+    Result<Request> request(std::string_view address, MessagePtr command) const override {
+      Request request;
+      request.to = std::string(address);
+      request.command = std::move(command);
+      return request;
+    }
+    const caf::actor& region(std::uint32_t) const override { return *customers; }
+    const caf::actor* customers = nullptr;
+  } router;
   Metrics metrics{"test"};  // what actors refer to comes before them
   BidProbe bids;
   test::Answers answers;

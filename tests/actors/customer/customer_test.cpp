@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "actors/customer/demo_profiles.hpp"
+#include "runtime/entity/kind_of.hpp"
 
 namespace cx {
 namespace {
@@ -20,7 +21,10 @@ struct Driver {
 
   template <class Command>
   auto run(const Command& command, std::int64_t now) {
-    auto outcome = Customer::handle(state, command, Context{now, "customer/demo/x"});
+    Context context;
+    context.now = now;
+    context.self = "customer/demo/x";
+    auto outcome = Customer::handle(state, command, context);
     for (const auto& event : outcome.events) Customer::apply(state, event);
     return outcome;
   }
@@ -116,18 +120,36 @@ TEST_CASE("property: in no window is a cap exceeded, nor is less granted than al
   CHECK(held);
 }
 
-TEST_CASE("a sleeping customer remembers its reservations for a day, and nothing when there are none") {
-  const Customer kind{demo_profile, 42};
-  Driver d{kind.wake("customer/demo/x", nullptr), 3, 3};
-  CHECK_FALSE(Customer::sleep(d.state, kNow));
-  d.reserve(2, kNow);
-  const auto memory = Customer::sleep(d.state, kNow + 1);
-  REQUIRE(memory);
-  CHECK(memory->forget_at == kNow + kDay);
-  Driver awake{kind.wake("customer/demo/x", &memory->bytes), 3, 3};
-  CHECK(awake.state.SerializeAsString() == d.state.SerializeAsString());
-  CHECK(awake.reserve(5, kNow + 2).granted() == 1);
-  CHECK_FALSE(Customer::sleep(d.state, kNow + kDay));
+TEST_CASE("last_seen is worth a record only when a minute has passed") {
+  Driver d{{}, 0, 0};
+  v1::ReserveImpressions nothing;
+  CHECK(d.run(nothing, kNow).events.size() == 1);
+  CHECK(d.run(nothing, kNow + 59'999).events.empty());
+  CHECK(d.run(nothing, kNow + 60'000).events.size() == 1);
+  CHECK(d.state.last_seen() == kNow + 60'000);
+}
+
+TEST_CASE("as an entity: its commands are relaxed by the contract, and events alone bring its state back") {
+  const auto kind = make_kind(Customer{demo_profile, 42});
+  const auto* reserve = kind->command(v1::ReserveImpressions::descriptor());
+  REQUIRE(reserve);
+  CHECK(reserve->relaxed);
+  CHECK(kind->command(v1::ReleaseImpressions::descriptor())->relaxed);
+
+  auto first = kind->make("customer/demo/x"), second = kind->make("customer/demo/x");
+  v1::ReserveImpressions command;
+  command.set_count(2);
+  command.mutable_cap()->set_per_hour(3);
+  command.mutable_cap()->set_per_day(3);
+  Context context;
+  context.now = kNow;
+  const auto decision = first->decide(*reserve, command, context);
+  REQUIRE(decision);
+  for (const auto& event : decision->events) CHECK_FALSE(second->apply(kind->schema(), event));
+  CHECK(second->save() == first->save());
+  auto woken = kind->make("customer/demo/x");
+  CHECK_FALSE(woken->load(kind->schema(), first->save()));
+  CHECK(woken->save() == first->save());
 }
 
 TEST_CASE("demo profiles depend on seed and address alone, and keep their ranges") {

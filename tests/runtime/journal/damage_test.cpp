@@ -139,10 +139,9 @@ TEST_CASE("torn ends may come one after the other") {
   Records all;
   for (int round = 0; round < 12; ++round) {
     for (int i = 0; i < round % 4; ++i) {
-      all.emplace_back(++head.last, "r" + std::to_string(head.last));
-      Append append = append_of(1, head, {all.back().second});
-      --append.after;
-      CHECK(append_one(home.journal(), append) == "");
+      all.emplace_back(head.last + 1, "r" + std::to_string(head.last));
+      CHECK(append_one(home.journal(), append_of(1, head, {all.back().second})) == "");
+      ++head.last;
     }
     home.disk().fail({.operation = FaultFiles::Operation::write, .keep = 20, .suffix = ".log"});
     CHECK(append_one(home.journal(), append_of(1, head, {"torn"})) == "storage-failed");

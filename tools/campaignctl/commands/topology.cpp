@@ -79,10 +79,8 @@ std::vector<std::string> lines_of(const v1::Node& node, const View& view) {
   Lines kinds, endpoints;
   for (const auto& kind : node.kinds()) {
     auto& cells = kinds.emplace_back();
-    cells = {printable(kind.kind()),
-             human_count(kind.live()) + " live",
-             "mailbox " + human_count(kind.mailbox()),
-             human_count(kind.handled_per_second()) + " msg/s",
+    cells = {printable(kind.kind()), human_count(kind.live()) + " live",
+             "mailbox " + human_count(kind.mailbox()), human_count(kind.handled_per_second()) + " msg/s",
              paint("failures " + human_count(kind.failures()), kind.failures() > 0 ? Color::red : Color::none,
                    view.color)};
     std::string addresses;

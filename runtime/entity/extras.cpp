@@ -9,6 +9,13 @@ auto named(std::string_view name) {
   return [name](const Extras::Timer& timer) { return timer.name == name; };
 }
 
+// A client that takes a new name each time must not make the entity grow.
+constexpr std::ptrdiff_t kClients = 64;
+
+bool is_client(const v1::SeenSource& seen) {
+  return !std::string_view(seen.source()).starts_with("shard/");
+}
+
 auto from(std::string_view source) {
   return [source](const v1::SeenSource& seen) { return seen.source() == source; };
 }
@@ -55,6 +62,10 @@ void Extras::handled(const v1::MessageId& id, const v1::TypedBytes& reply) {
   auto& one = *all.Add();
   one.set_sequence(id.sequence());
   if (!reply.type().empty()) *one.mutable_reply() = reply;
+  if (!is_client(entry)) return;
+  std::rotate(found, found + 1, seen.end());  // the longest silent come first
+  if (std::count_if(seen.begin(), seen.end(), is_client) > kClients)
+    seen.erase(std::find_if(seen.begin(), seen.end(), is_client));
 }
 
 void Extras::apply(const v1::JournalRecord& record) {

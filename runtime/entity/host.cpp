@@ -369,7 +369,7 @@ void Host::State::record(Slot& slot, const Job& job, Decision& decision, const C
   for (const auto& timer : decision.effects.reminders) {
     auto& reminder = *record.add_reminders();
     reminder.set_name(timer.name);
-    reminder.set_due(timer.due);
+    reminder.set_due(std::max<std::int64_t>(timer.due, 1));  // 0 is none
     set_typed(*reminder.mutable_command(), *timer.command);
   }
   for (const auto& letter : decision.effects.outbox) {

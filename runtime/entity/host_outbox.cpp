@@ -89,6 +89,7 @@ void Host::State::delivered(std::uint32_t to, std::uint64_t generation, LetterId
   if (found == shard.outbox.end() || found->second.buried) return;  // answered before
   auto& letter = found->second;
   if (!answer) {
+    if (letter.pausing) return;  // the answer came twice
     if (answer.error().code == Code::internal) ++letter.attempts;
     if (is_final(answer.error(), letter.attempts)) {
       bury(shard, id, letter.sent, answer.error());
@@ -96,11 +97,13 @@ void Host::State::delivered(std::uint32_t to, std::uint64_t generation, LetterId
     }
     letter.retry_at = now() + pause_after(letter.sent);
     repeats.emplace(letter.retry_at, std::pair(to, id));
-    return;
+    letter.pausing = true;  // others need not wait for it
+    --shard.in_flight;
+    return send_letters(shard);
   }
   write(shard, Table::outbox, outbox_key(id.sequence, id.index), std::nullopt);
+  if (!letter.pausing) --shard.in_flight;
   shard.outbox.erase(found);
-  --shard.in_flight;
   send_letters(shard);
 }
 
@@ -124,7 +127,7 @@ void Host::State::bury(Shard& shard, LetterId id, std::uint32_t attempts, const 
   write(shard, Table::outbox, key, std::nullopt);
   found->second.buried = true;
   found->second.retry_at = 0;
-  --shard.in_flight;
+  if (!found->second.pausing) --shard.in_flight;
   // Only then: until its end is on disk, nobody may take it for settled.
   answer_when(
       filling.number, shard,
@@ -141,6 +144,8 @@ void Host::State::repeat_letters(std::int64_t now) {
     Shard& shard = shards.at(which.first);
     const auto found = shard.outbox.find(which.second);
     if (found == shard.outbox.end() || found->second.retry_at != at) continue;  // answered, or put off
+    if (found->second.pausing) ++shard.in_flight;
+    found->second.pausing = false;
     send_letter(shard, which.second, found->second);
   }
 }

@@ -111,7 +111,8 @@ void Host::State::fire(Shard& shard, std::vector<std::pair<std::string, v1::Remi
       if (shard.generation == generation) fired(shard, key, answer);
     };
     if (!request) {
-      job.respond(request.error());
+      bury_unknown(shard, key, entry, request.error());
+      --shard.to_fire;
       continue;
     }
     job.request = std::move(*request);
@@ -138,6 +139,32 @@ void Host::State::fired(Shard& shard, const std::string& key, const Answer& answ
 void Host::State::round_over(Shard& shard) {
   shard.firing = false;
   if (shard.next_due != Shard::kNever) due.emplace(shard.next_due, shard.id);
+}
+
+/// A reminder that nobody here understands: not its entity, or not its command.
+void Host::State::bury_unknown(Shard& shard, const std::string& key, const v1::ReminderEntry& entry,
+                               const Error& why) {
+  auto& append = append_to(shard);
+  v1::JournalRecord record;  // nobody's decision, but its sequence names the letter
+  record.set_shard(shard.id);
+  record.set_sequence(++shard.last);
+  record.set_epoch(shard.epoch);
+  record.set_entity(entry.entity());
+  record.set_now(now());
+  append.records.push_back(record.SerializeAsString());
+
+  v1::DeadLetter dead;
+  dead.set_id(fmt::format("{}-{}-0", shard.id, record.sequence()));
+  dead.set_from(entry.entity());
+  dead.mutable_message()->set_to(entry.entity());
+  *dead.mutable_message()->mutable_command() = entry.reminder().command();
+  dead.set_reason(why.type);
+  dead.set_detail(why.detail);
+  dead.set_attempts(1);
+  dead.set_first_at(entry.reminder().due());
+  dead.set_last_at(record.now());
+  write(shard, Table::dead_letters, outbox_key(record.sequence(), 0), dead.SerializeAsString());
+  write(shard, Table::reminders, key, std::nullopt);
 }
 
 /// A reminder whose command fails for good: the entity is rid of it, and a person can look at it.

@@ -71,6 +71,7 @@ struct Letter {
   std::uint32_t sent = 0;      ///< how often
   std::uint32_t attempts = 0;  ///< how often its receiver failed
   std::int64_t retry_at = 0;   ///< 0 while it waits for its turn
+  bool pausing = false;        ///< its receiver has failed; it waits to be sent again
   bool buried = false;         ///< is on its way to the dead letters
 };
 
@@ -196,6 +197,7 @@ struct Host::State {
 
   // host_reminders.cpp
   void index_reminders(const Slot& slot, const v1::JournalRecord& record);
+  void bury_unknown(Shard& shard, const std::string& key, const v1::ReminderEntry& entry, const Error& why);
   void bury_reminder(Slot& slot, Job& job, const Error& why);
   void note_due(Shard& shard, std::int64_t due);
   void fire_due(std::int64_t now);

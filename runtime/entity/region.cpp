@@ -1,6 +1,8 @@
 #include "runtime/entity/region.hpp"
 
 #include <caf/response_promise.hpp>
+#include <cstdio>
+#include <cstdlib>
 #include <fmt/format.h>
 
 #include "runtime/entity/messages.hpp"
@@ -46,10 +48,26 @@ void Region::enqueue(caf::mailbox_element_ptr element, caf::execution_unit* unit
 }
 
 caf::behavior Region::make_behavior() {
+  // Without its region a shard is not served: stray mail must not end it, and a fault of ours must not go
+  // unseen.
+  set_default_handler(caf::drop);
+  set_error_handler([](caf::scheduled_actor*, caf::error&) {});
+  set_exception_handler([](caf::scheduled_actor*, std::exception_ptr& failure) -> caf::error {
+    try {
+      std::rethrow_exception(failure);
+    } catch (const std::exception& e) {
+      fmt::print(stderr, "A region has failed, so that this process cannot go on: {}\n", e.what());
+    }
+    std::abort();
+  });
   delayed_send(this, std::chrono::milliseconds(Host::kTick), tick_atom::value);
   return {
       [this](Request& request) {
         const auto shard = request.shard;
+        if (!current_mailbox_element()->mid.is_request())  // whoever only sends gets no mail back
+          return host_.handle(std::move(request), [credits = parts_.credits, shard](const Answer&) {
+            credits->give_back(shard);
+          });
         host_.handle(std::move(request), [promise = make_response_promise(), credits = parts_.credits,
                                           shard](Answer answer) mutable {
           credits->give_back(shard);

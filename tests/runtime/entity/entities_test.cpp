@@ -2,6 +2,7 @@
 
 #include <caf/actor_system.hpp>
 #include <caf/scoped_actor.hpp>
+#include <caf/send.hpp>
 #include <doctest/doctest.h>
 #include <future>
 
@@ -102,6 +103,23 @@ TEST_CASE("an actor sends its request to the region, and gets a reply or the err
   CHECK(error.code == Code::invalid_argument);
   CHECK(error.type == "too-little");
   CHECK(error.pointer == "/n");
+}
+
+TEST_CASE("who sends a command without asking gets no mail back, and stray mail does not end a region") {
+  FaultEnvironment environment;
+  Node node(environment);
+  caf::scoped_actor self{node.system};
+  const auto command = node.entities->request(counter(1), std::make_shared<Add>(make_add(3)));
+  REQUIRE(command);
+  const auto& region = node.entities->region(command->shard);
+  self->send(region, *command);
+  self->request(region, caf::infinite, *command)
+      .receive([](const MessagePtr& reply) { CHECK(static_cast<const Total&>(*reply).total() == 6); },
+               [](const caf::error&) { FAIL("refused"); });
+  CHECK(self->mailbox().empty());
+  caf::anon_send(region, caf::make_error(caf::sec::unexpected_message));
+  caf::anon_send(region, 7);
+  CHECK(node.total(counter(1)) == 6);
 }
 
 TEST_CASE("past the credit of a shard, commands are refused before they reach a mailbox") {

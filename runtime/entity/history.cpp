@@ -45,14 +45,14 @@ Result<std::optional<v1::Snapshot>> read_base(const Journal& journal, const Requ
   return std::optional(std::move(base));
 }
 
-Error not_retained(const Request& entity, const v1::Snapshot& base) {
+Error not_retained(const Request& entity, const Past& base) {
   using std::chrono::milliseconds;
   return {
       Code::not_found, "not-retained",
       fmt::format(
           "The log no longer holds what {} was like then. Ask for {:%Y-%m-%dT%H:%M:%S}.{:03}Z or later, or "
           "for sequence {} or later.",
-          entity.to, fmt::gmtime(base.at() / 1000), base.at() % 1000, base.sequence()),
+          entity.to, fmt::gmtime(base.at / 1000), base.at % 1000, base.sequence),
       ""};
 }
 
@@ -113,20 +113,14 @@ Result<Past> past_of(const Journal& journal, const Kinds& kinds, std::string_vie
                      const Moment& moment) {
   const auto entity = route(kinds, address);
   if (!entity) return entity.error();
-  const auto base = read_base(journal, *entity);
-  if (!base) return base.error();
+  auto past = base_of(journal, kinds, address);
+  if (!past) return past;
+  if (past->at > moment.time || past->sequence > moment.sequence) return not_retained(*entity, *past);
 
-  Past past;
-  past.entity = entity->kind->make(address);
-  if (*base) {
-    if ((*base)->at() > moment.time || (*base)->sequence() > moment.sequence)
-      return not_retained(*entity, **base);
-    if (auto error = load(**base, past)) return std::move(*error);
-  }
   std::optional<Error> broken;
-  auto error = read_records(journal, *entity, past.sequence, [&](const v1::JournalRecord& record) {
+  auto error = read_records(journal, *entity, past->sequence, [&](const v1::JournalRecord& record) {
     if (record.now() > moment.time || record.sequence() > moment.sequence) return false;
-    broken = advance(past, record);
+    broken = advance(*past, record);
     return !broken;
   });
   if (error) return std::move(*error);

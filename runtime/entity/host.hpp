@@ -91,7 +91,7 @@ class Host {
 
   /// Fires what is due and does the housekeeping; to be called every kTick.
   void tick();
-  static constexpr std::int64_t kTick = 20;  ///< milliseconds
+  static constexpr std::int64_t kTick = 40;  ///< milliseconds
   /// Commits what waits for company.
   void flush();
 

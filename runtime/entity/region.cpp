@@ -13,8 +13,8 @@ namespace {
 using tick_atom = caf::atom_constant<caf::atom("cx-tick")>;
 using flush_atom = caf::atom_constant<caf::atom("cx-flush")>;
 
-constexpr std::chrono::milliseconds kCompany{
-    4};  // that a relaxed command waits for others to be written with
+// That a relaxed command waits for others to be written with.
+constexpr std::chrono::milliseconds kCompany{10};
 
 }  // namespace
 

@@ -225,6 +225,9 @@ void Host::State::loaded(std::vector<Loaded> all) {
     auto waiting = std::move(slot.waiting);
     slot.waiting = {};
     if (one.error) {
+      if (one.error->code == Code::unavailable)  // the disk's trouble, not the entity's
+        one.error = Error{Code::unavailable, "unavailable",
+                          one.error->detail + " Nothing was done; retry in a second.", ""};
       slot.kind->probe->failures.add();
       for (auto& job : waiting) {
         slot.kind->probe->handled.total.add();

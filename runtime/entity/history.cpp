@@ -4,16 +4,10 @@
 #include <fmt/format.h>
 
 #include "runtime/entity/route.hpp"
+#include "runtime/entity/stored.hpp"
 
 namespace cx {
 namespace {
-
-Error unreadable(std::uint32_t shard, std::string_view what) {
-  return {Code::internal, "corrupt",
-          fmt::format("{} of shard {} is not what was written. Restore the data directory from a backup.",
-                      what, shard),
-          ""};
-}
 
 /// Calls `visit` with the records of one entity after `after`, in order, until it returns false.
 template <class Visit>

@@ -9,7 +9,6 @@
 namespace cx {
 namespace {
 
-constexpr std::int64_t kReopenEvery = 1'000;  // milliseconds
 constexpr std::size_t kBatchBytes = 1 << 20;  // a batch this large waits for nobody
 
 Error not_written(const Shard& shard, const Error& why) {
@@ -30,6 +29,17 @@ Append& Host::State::append_to(Shard& shard) {
     filling.shards.push_back(&shard);
   }
   return filling.appends[static_cast<std::size_t>(shard.append)];
+}
+
+/// The next record of a shard that is nobody's decision; append_to() comes before it.
+v1::JournalRecord Host::State::next_record(Shard& shard, const std::string& entity) {
+  v1::JournalRecord record;
+  record.set_shard(shard.id);
+  record.set_sequence(++shard.last);
+  record.set_epoch(shard.epoch);
+  record.set_entity(entity);
+  record.set_now(now());
+  return record;
 }
 
 void Host::State::write(Shard& shard, Table table, std::string key, std::optional<std::string> value) {

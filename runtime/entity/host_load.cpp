@@ -1,20 +1,13 @@
 #include <algorithm>
-#include <charconv>
 #include <fmt/format.h>
 
 #include "runtime/entity/host_state.hpp"
+#include "runtime/entity/stored.hpp"
 
 // What a host reads from the journal, on threads that may block.
 
 namespace cx {
 namespace {
-
-Error unreadable(std::uint32_t shard, std::string_view what) {
-  return {Code::internal, "corrupt",
-          fmt::format("{} of shard {} is not what was written. Restore the data directory from a backup.",
-                      what, shard),
-          ""};
-}
 
 /// The index of an outbox_key: its last four bytes.
 std::uint32_t index_of(std::string_view key) {
@@ -52,11 +45,9 @@ std::optional<Error> read_outbox(Journal& journal, std::uint32_t shard, Opened& 
 }
 
 std::optional<Error> read_shard(Journal& journal, std::uint32_t shard, Opened& into) {
-  const RowKey checkpoint{shard, "checkpoint"};
-  const auto row = std::move(journal.get(Table::meta, {&checkpoint, 1}).front());
-  if (!row) return row.error();
-  if (const auto& text = *row) std::from_chars(text->data(), text->data() + text->size(), into.checkpoint);
-  into.checkpoint = std::max(into.checkpoint, into.head.first - 1);
+  const auto checkpoint = checkpoint_of(journal, shard);
+  if (!checkpoint) return checkpoint.error();
+  into.checkpoint = std::max(*checkpoint, into.head.first - 1);
   if (auto error = read_tail(journal, shard, into)) return error;
   if (auto error = read_outbox(journal, shard, into)) return error;
   return journal.scan(Table::reminders, shard, "", [&](std::string_view key, std::string_view) {

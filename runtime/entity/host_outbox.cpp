@@ -180,12 +180,7 @@ void Host::State::resolve(std::uint32_t id, std::string letter, bool replay,
       auto& append = append_to(shard);
       write(shard, Table::dead_letters, letter, std::nullopt);
       if (replay) {
-        v1::JournalRecord record;
-        record.set_shard(shard.id);
-        record.set_sequence(++shard.last);
-        record.set_epoch(shard.epoch);
-        record.set_entity(dead.from());
-        record.set_now(now());
+        auto record = next_record(shard, dead.from());
         *record.add_outbox() = dead.message();
         append.records.push_back(record.SerializeAsString());
         Slot from;

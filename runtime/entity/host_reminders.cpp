@@ -145,12 +145,7 @@ void Host::State::round_over(Shard& shard) {
 void Host::State::bury_unknown(Shard& shard, const std::string& key, const v1::ReminderEntry& entry,
                                const Error& why) {
   auto& append = append_to(shard);
-  v1::JournalRecord record;  // nobody's decision, but its sequence names the letter
-  record.set_shard(shard.id);
-  record.set_sequence(++shard.last);
-  record.set_epoch(shard.epoch);
-  record.set_entity(entry.entity());
-  record.set_now(now());
+  const auto record = next_record(shard, entry.entity());  // whose sequence names the letter
   append.records.push_back(record.SerializeAsString());
 
   v1::DeadLetter dead;
@@ -171,12 +166,7 @@ void Host::State::bury_unknown(Shard& shard, const std::string& key, const v1::R
 void Host::State::bury_reminder(Slot& slot, Job& job, const Error& why) {
   Shard& shard = *slot.shard;
   auto& append = append_to(shard);
-  v1::JournalRecord record;
-  record.set_shard(shard.id);
-  record.set_sequence(++shard.last);
-  record.set_epoch(shard.epoch);
-  record.set_entity(*slot.address);
-  record.set_now(now());
+  auto record = next_record(shard, *slot.address);
   record.add_cleared(job.reminder);
   index_reminders(slot, record);
   slot.extras->apply(record);

@@ -159,6 +159,8 @@ std::vector<Opened> open_shards(Journal& journal, std::span<const std::uint32_t>
 std::vector<Loaded> load_entities(const Journal& journal, std::span<const LoadJob> jobs);
 
 struct Host::State {
+  static constexpr std::int64_t kReopenEvery = 1'000;  ///< milliseconds, of a shard that cannot be opened
+
   State(const HostOptions& o, const Kinds& k, Journal& j, Environment& e, HostPort& p)
       : options(o), kinds(k), journal(j), environment(e), port(p), random(e.random()) {}
 
@@ -176,6 +178,7 @@ struct Host::State {
 
   // host_commit.cpp: batches, failure, recovery
   Append& append_to(Shard& shard);
+  v1::JournalRecord next_record(Shard& shard, const std::string& entity);
   void write(Shard& shard, Table table, std::string key, std::optional<std::string> value);
   void settle();  // at the end of every entry into the host: commits if nothing is under way
   void commit();

@@ -12,7 +12,6 @@ constexpr std::int64_t kSweepEvery = 500;      // milliseconds
 constexpr std::size_t kSnapshotsASweep = 512;  // of one shard; bounds how long a sweep keeps commands waiting
 constexpr std::size_t kRecoveriesASweep = 64;  // of one shard
 constexpr std::size_t kPassivationsASweep = 20'000;
-constexpr std::int64_t kReopenEvery = 1'000;  // milliseconds
 
 }  // namespace
 

@@ -1,22 +1,13 @@
 #include "runtime/entity/retention.hpp"
 
 #include <algorithm>
-#include <charconv>
 #include <map>
 
 #include "runtime/entity/history.hpp"
+#include "runtime/entity/stored.hpp"
 
 namespace cx {
 namespace {
-
-Result<std::uint64_t> checkpoint_of(const Journal& journal, std::uint32_t shard) {
-  const RowKey key{shard, "checkpoint"};
-  const auto row = std::move(journal.get(Table::meta, {&key, 1}).front());
-  if (!row) return row.error();
-  std::uint64_t checkpoint = 0;
-  if (const auto& text = *row) std::from_chars(text->data(), text->data() + text->size(), checkpoint);
-  return checkpoint;
-}
 
 Write base_row(const std::string& address, const EntityKind& kind, const Past& past) {
   v1::Snapshot base;

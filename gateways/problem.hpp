@@ -2,6 +2,7 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "runtime/error.hpp"
 
@@ -14,8 +15,20 @@ int http_status(Code code) noexcept;
 std::string_view reason_phrase(int status) noexcept;
 
 /// The problem document of an error (RFC 9457, application/problem+json): the JSON form of cx.v1.Problem,
-/// with `pointer` only where it is known. `status` is http_status(error.code) unless a protocol is more
-/// specific (405).
-std::string problem_json(int status, const Error& error);
+/// with `pointer` and `instance`, the id of the request, only where they are known. `status` is
+/// http_status(error.code) unless a protocol is more specific (405).
+std::string problem_json(int status, const Error& error, std::string_view instance = {});
+
+/// What callers can read about a type of problem. Views of the catalogue.
+struct Problem {
+  std::string_view type;    ///< "etag-mismatch"
+  std::string_view status;  ///< "412", or where it depends "400, 404"
+  std::string_view meaning;
+  std::string_view remedy;
+};
+
+/// The catalogue of problem types, gateways/PROBLEMS.md, as it is and row by row.
+std::string_view problem_catalogue() noexcept;
+const std::vector<Problem>& problems();
 
 }  // namespace cx

@@ -38,16 +38,19 @@ std::string type_text(const FieldDescriptor& field) {
   if (options.ExtensionSize(v1::one_of) > 0) return join(options.GetRepeatedExtension(v1::one_of), "|");
   if (field.cpp_type() == FieldDescriptor::CPPTYPE_BOOL) return "true|false";
   if (options.GetExtension(v1::name)) return "1 to 63 of a-z, 0-9, -";
+  if (field.is_repeated()) return "text,text";
   if (field.cpp_type() == FieldDescriptor::CPPTYPE_STRING) return "text";
   if (!options.HasExtension(v1::range)) return "number";
   const auto& range = options.GetExtension(v1::range);
   return fmt::format("number {}..{}", range.min(), range.max());
 }
 
-/// Parses `text` into the scalar `field`; an error says what the value must be.
+/// Parses `text` into the scalar `field`, or as one more element of it; an error says what the value must be.
 std::optional<std::string> set_scalar(Message& message, const FieldDescriptor& field,
                                       const std::string& text) {
   const auto* reflection = message.GetReflection();
+  if (field.is_repeated() && field.cpp_type() != FieldDescriptor::CPPTYPE_STRING)
+    return "cannot be set by configuration";
   const auto wrong = [&] { return fmt::format("is '{}'; it must be {}", text, type_text(field)); };
   switch (field.cpp_type()) {
     case FieldDescriptor::CPPTYPE_STRING: {
@@ -55,7 +58,10 @@ std::optional<std::string> set_scalar(Message& message, const FieldDescriptor& f
       if (!allowed.empty() && std::find(allowed.begin(), allowed.end(), text) == allowed.end())
         return wrong();
       if (field.options().GetExtension(v1::name) && !is_name(text)) return wrong();
-      reflection->SetString(&message, &field, text);
+      if (field.is_repeated())
+        reflection->AddString(&message, &field, text);
+      else
+        reflection->SetString(&message, &field, text);
       return std::nullopt;
     }
     case FieldDescriptor::CPPTYPE_BOOL:
@@ -116,10 +122,44 @@ class YamlReader {
                                   const std::string& key) const {
     const auto* reflection = message.GetReflection();
     if (field.is_map()) return read_map(node, message, field, key);
+    if (field.is_repeated()) return read_list(node, message, field, key);
     if (field.cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE)
       return read(node, *reflection->MutableMessage(&message, &field), key);
     if (!node.IsScalar()) return at(node, key, "must be a single value: " + type_text(field));
     if (auto wrong = set_scalar(message, field, node.Scalar())) return at(node, key, *wrong);
+    return std::nullopt;
+  }
+
+  // Of texts or messages: what the document says replaces what was there.
+  std::optional<Error> read_list(const YAML::Node& node, Message& message, const FieldDescriptor& field,
+                                 const std::string& key) const {
+    const auto* reflection = message.GetReflection();
+    if (!node.IsSequence())
+      return at(node, key, "must be a list: one line '- value' each, or [value, value]");
+    reflection->ClearField(&message, &field);
+    for (const auto& item : node) {
+      if (field.cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE) {
+        const auto number = std::to_string(reflection->FieldSize(message, &field) + 1);
+        auto* element = reflection->AddMessage(&message, &field);
+        if (auto error = read(item, *element, key + '.' + number)) return error;
+        if (auto error = missing(item, *element, key + '.' + number)) return error;
+        continue;
+      }
+      if (!item.IsScalar()) return at(item, key, "must hold single values");
+      if (auto wrong = set_scalar(message, field, item.Scalar())) return at(item, key, *wrong);
+    }
+    return std::nullopt;
+  }
+
+  // An element of a list has no defaults.
+  std::optional<Error> missing(const YAML::Node& node, const Message& message, const std::string& key) const {
+    const auto& type = *message.GetDescriptor();
+    for (int i = 0; i < type.field_count(); ++i) {
+      const auto& field = *type.field(i);
+      if (field.is_repeated() || !field.options().GetExtension(v1::required)) continue;
+      if (!message.GetReflection()->HasField(message, &field))
+        return at(node, key, fmt::format("must have a value for {}", field.name()));
+    }
     return std::nullopt;
   }
 
@@ -156,7 +196,7 @@ class YamlReader {
 void collect(const Descriptor& type, const std::string& prefix, std::vector<Setting>& out) {
   for (int i = 0; i < type.field_count(); ++i) {
     const auto& field = *type.field(i);
-    if (field.is_map()) continue;
+    if (field.is_repeated() && field.cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE) continue;  // maps, too
     const auto key = prefix + field.name();
     if (field.cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE) {
       collect(*field.message_type(), key + '.', out);
@@ -220,6 +260,16 @@ std::optional<Error> set_setting(Message& config, std::string_view key, const st
                                  const std::string& source) {
   const auto [message, field] = find_leaf(config, key);
   if (field == nullptr) return invalid(fmt::format("{}: there is no setting '{}'.", source, key));
+  if (field->is_repeated()) {
+    message->GetReflection()->ClearField(message, field);
+    for (std::size_t begin = 0; begin < value.size();) {
+      const auto end = std::min(value.find(',', begin), value.size());
+      if (auto wrong = set_scalar(*message, *field, value.substr(begin, end - begin)))
+        return invalid(fmt::format("{}: {} {}.", source, key, *wrong));
+      begin = end + 1;
+    }
+    return std::nullopt;
+  }
   if (auto wrong = set_scalar(*message, *field, value))
     return invalid(fmt::format("{}: {} {}.", source, key, *wrong));
   return std::nullopt;
@@ -230,6 +280,12 @@ std::string get_setting(const Message& config, std::string_view key) {
   copy->CopyFrom(config);
   const auto [message, field] = find_leaf(*copy, key);
   const auto* reflection = message->GetReflection();
+  if (field->is_repeated()) {
+    std::string all;
+    for (int i = 0; i < reflection->FieldSize(*message, field); ++i)
+      all.append(i == 0 ? "" : ",").append(reflection->GetRepeatedString(*message, field, i));
+    return all;
+  }
   switch (field->cpp_type()) {
     case FieldDescriptor::CPPTYPE_STRING:
       return reflection->GetString(*message, field);

@@ -19,7 +19,8 @@ std::optional<Error> read_yaml(std::string_view yaml, const std::string& source,
 /// As read_yaml, from a file.
 std::optional<Error> read_yaml_file(const std::string& path, google::protobuf::Message& config);
 
-/// A leaf of a configuration message. Maps are not settings: they have no flag.
+/// A leaf of a configuration message. Maps and lists of messages are not settings: they have no flag. A list
+/// of texts is one, as text with commas between.
 struct Setting {
   std::string key;   ///< "http.port"
   std::string flag;  ///< "--http-port"

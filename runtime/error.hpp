@@ -8,13 +8,17 @@ namespace cx {
 
 /// What kind of failure a caller faces; gateways translate it to their protocol.
 enum class Code {
-  invalid_argument,   ///< HTTP 400: the request can never succeed as it is
-  not_found,          ///< 404
-  conflict,           ///< 409: it is not, or no longer, what the request says that it is
-  overloaded,         ///< 503 with Retry-After: nothing was done, try again
-  deadline_exceeded,  ///< 504: the outcome did not arrive in time
-  unavailable,        ///< 503: starting, draining, or a part is missing
-  internal,           ///< 500: a fault of ours
+  invalid_argument,     ///< HTTP 400: the request can never succeed as it is
+  not_found,            ///< 404
+  conflict,             ///< 409: it is not, or no longer, what the request says that it is
+  overloaded,           ///< 503 with Retry-After: nothing was done, try again
+  deadline_exceeded,    ///< 504: the outcome did not arrive in time
+  unavailable,          ///< 503: starting, draining, or a part is missing
+  internal,             ///< 500: a fault of ours
+  unauthenticated,      ///< 401: no credential, or one that is not valid
+  permission_denied,    ///< 403: the caller may not do this
+  rate_limited,         ///< 429 with Retry-After: the caller has used up what it may ask for
+  precondition_failed,  ///< 412: it has changed since the caller looked
 };
 
 /// A failure as a value. `type` is the last part of the problem type ("invalid-bid-request"), stable;

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "runtime/access/caller.hpp"
 #include "runtime/clock.hpp"
 #include "runtime/error.hpp"
 
@@ -80,6 +81,7 @@ struct RawRequest {
   std::string body;
   SteadyTime received;  ///< when its last byte arrived
   ReplyTo reply;
+  CallerPtr caller;  ///< never null
 };
 
 /// Bytes of spare capacity behind a raw body (simdjson needs 64).

@@ -5,12 +5,32 @@
 #include <google/protobuf/message.h>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
+#include <vector>
 
+#include "runtime/access/caller.hpp"
 #include "runtime/error.hpp"
 #include "runtime/raw.hpp"
 
 namespace cx {
+
+/// What comes with a request, beside the message.
+struct CallContext {
+  CallerPtr caller;             ///< never null; of no tenant in a public method
+  std::string trace;            ///< W3C trace id, 32 hexadecimal digits; empty when there is none
+  std::string request_id;       ///< names the request in logs, in the audit log and to the caller
+  std::string idempotency_key;  ///< empty when there is none
+  std::int64_t deadline = 0;    ///< Unix milliseconds; 0 for none
+  /// A message to an entity, to be sent if, and only if, what the request changes is committed: with it. A
+  /// handler that can do so sets `sent`; otherwise the message is sent once the handler has succeeded.
+  struct Along {
+    std::string to;
+    std::shared_ptr<const google::protobuf::Message> command;
+    bool sent = false;
+  };
+  std::shared_ptr<Along> along;
+};
 
 /// What stands behind the methods of the contract on this node. Filled before the gateways start, read-only
 /// after.
@@ -18,7 +38,7 @@ class Services {
  public:
   using Message = google::protobuf::Message;
   /// A message of the method's output type, or why there is none.
-  using Reply = Result<std::unique_ptr<Message>>;
+  using Reply = Result<std::shared_ptr<const Message>>;
 
   /// The right to answer one request, once, now or later. Copies share that right. Thread-safe. When the last
   /// copy goes away unanswered, the caller gets an `internal` error instead of silence.
@@ -48,35 +68,46 @@ class Services {
     std::shared_ptr<Once> once_;
   };
 
-  /// Serves requests of the method's input type. Called on a gateway's I/O thread: must not block. `request`
-  /// ends with the call. An exception answers the request, too.
-  using Unary = std::function<void(const Message& request, Respond respond)>;
-  /// The same for what can be answered at once.
-  using Immediate = std::function<Reply(const Message& request)>;
+  /// Serves requests of the method's input type. Called on a gateway's I/O thread: must not block. An
+  /// exception answers the request, too.
+  using Unary =
+      std::function<void(const CallContext& call, std::shared_ptr<const Message> request, Respond respond)>;
 
   /// `method`: full name, e.g. "cx.v1.Operations.Topology".
   void add(std::string method, Unary handler) { unary_[std::move(method)] = std::move(handler); }
+  /// The same for what can be answered at once, without asking who calls.
+  template <class Immediate>
+  requires std::is_invocable_r_v<Reply, Immediate, const Message&>
   void add(std::string method, Immediate handler) {
     add(std::move(method),
-        Unary([handler = std::move(handler)](const Message& request, const Respond& respond) {
-          respond(handler(request));
-        }));
+        Unary([handler = std::move(handler)](const CallContext&, const auto& request,
+                                             const Respond& respond) { respond(handler(*request)); }));
   }
   /// `agent`: the name in the method's `raw` option. `target` must outlive this object.
   void add(std::string agent, RawTarget* target) { raw_[std::move(agent)] = target; }
 
-  const Unary* unary(const std::string& method) const {
-    const auto found = unary_.find(method);
-    return found == unary_.end() ? nullptr : &found->second;
-  }
+  /// Null where there is none.
+  const Unary* unary(const std::string& method) const { return find(unary_, method); }
   RawTarget* raw(const std::string& agent) const {
     const auto found = raw_.find(agent);
     return found == raw_.end() ? nullptr : found->second;
   }
 
  private:
+  template <class Map>
+  static const typename Map::mapped_type* find(const Map& map, const std::string& key) {
+    const auto found = map.find(key);
+    return found == map.end() ? nullptr : &found->second;
+  }
+
   std::map<std::string, Unary> unary_;
   std::map<std::string, RawTarget*> raw_;
 };
+
+/// Runs `work`, which sees to the answer; should it throw, that is answered. For threads that must not see
+/// exceptions.
+void guarded(const Services::Respond& respond, const std::function<void()>& work);
+/// The same, answering with what `work` returns.
+void answer(const Services::Respond& respond, const std::function<Services::Reply()>& work);
 
 }  // namespace cx

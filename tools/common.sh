@@ -7,11 +7,12 @@ die() { printf '%s: %s\n' "$(basename "$0")" "$*" >&2; exit 1; }
 # install GROUP...: the packages of those groups that are missing.
 install() {
   local wanted missing=()
-  wanted=$(awk -v groups=" $* " '$1 !~ /^#/ && index(groups, " " $1 " ") { print $2 }' "$root/tools/packages.txt")
+  wanted=$(awk -v groups=" $* " '$1 !~ /^#/ && index(groups, " " $1 " ") { print $2, $3 }' "$root/tools/packages.txt")
   command -v dpkg-query >/dev/null || die "needs Debian 12: there is no dpkg here; see tools/packages.txt for what to install by hand"
-  for package in $wanted; do
+  while read -r package brings; do
+    [ -n "$brings" ] && command -v "$brings" >/dev/null && continue
     [ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)" = installed ] || missing+=("$package")
-  done
+  done <<<"$wanted"
   [ ${#missing[@]} -eq 0 ] && return
   local as_root=()
   if [ "$(id -u)" -ne 0 ]; then
@@ -21,6 +22,22 @@ install() {
   say "Installing ${#missing[@]} packages: ${missing[*]}"
   "${as_root[@]}" apt-get update -q
   "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "${missing[@]}"
+}
+
+# python_packages: build/python, a Python with the packages that tests/python.txt pins. Without a package index the tests
+# that need them are skipped, which is said.
+python_packages() {
+  local folder="$root/build/python" pinned="$root/tests/python.txt"
+  cmp -s "$pinned" "$folder/installed.txt" && return
+  say "Installing Python packages into build/python"
+  rm -rf "$folder"
+  if /usr/bin/python3 -m venv "$folder" &&
+    "$folder/bin/pip" install -q --disable-pip-version-check --no-input -r "$pinned"; then
+    cp "$pinned" "$folder/installed.txt"
+  else
+    rm -rf "$folder"
+    say "These packages could not be had: the tests of the OpenAPI document are skipped"
+  fi
 }
 
 # configure PRESET ON|OFF: build/PRESET, with or without tests; what is configured with tests stays so. A checkout that

@@ -81,6 +81,7 @@ class BidAgent : public Metered<caf::event_based_actor> {
     conversations_.emplace(id, std::move(conversation));
     if (late(c)) return time_out(id);
 
+    if (c.raw.caller->tenant != parts_.tenant) return decline(id, Nbr::unknown);  // it has no offers
     const auto currency = choose_currency(c.request, rules.currencies);
     if (!currency || !seat_allowed(c.request, rules.seat)) return decline(id, Nbr::unknown);
     c.currency = *currency;

@@ -23,7 +23,7 @@ struct BidProbe {
 /// What a bid agent works with. Everything outlives the actor system; the catalog and rules are shared and
 /// immutable.
 struct AgentParts {
-  std::string tenant;
+  std::string tenant;  ///< whose catalog it is
   std::shared_ptr<const Catalog> catalog;
   std::shared_ptr<const Rules> rules;
   const Router* customers;

@@ -2,11 +2,10 @@
 
 #include <absl/strings/match.h>
 #include <algorithm>
-#include <exception>
 #include <grpcpp/impl/codegen/proto_utils.h>
-#include <spdlog/spdlog.h>
 
 #include "cx/v1/bidding.pb.h"
+#include "gateways/metadata.hpp"
 #include "gateways/problem.hpp"
 
 namespace cx::grpc_gateway {
@@ -31,6 +30,14 @@ grpc::StatusCode status_code(Code code) {
       return grpc::StatusCode::UNAVAILABLE;
     case Code::deadline_exceeded:
       return grpc::StatusCode::DEADLINE_EXCEEDED;
+    case Code::unauthenticated:
+      return grpc::StatusCode::UNAUTHENTICATED;
+    case Code::permission_denied:
+      return grpc::StatusCode::PERMISSION_DENIED;
+    case Code::rate_limited:
+      return grpc::StatusCode::RESOURCE_EXHAUSTED;
+    case Code::precondition_failed:
+      return grpc::StatusCode::FAILED_PRECONDITION;
     case Code::internal:
       break;
   }
@@ -65,9 +72,9 @@ grpc::Status failed(grpc::CallbackServerContext& context, grpc::StatusCode code,
   return {code, error.detail};
 }
 
-Call* Call::start(const Method& method, Gate& gate, grpc::CallbackServerContext& context,
+Call* Call::start(const Endpoint& endpoint, Gate& gate, grpc::CallbackServerContext& context,
                   const grpc::ByteBuffer& request, grpc::ByteBuffer& response) {
-  const auto call = std::make_shared<Call>(method, gate, context, response);
+  const auto call = std::make_shared<Call>(endpoint, gate, context, response);
   call->self_ = call;
   if (gate.enter())
     call->dispatch(request);
@@ -77,14 +84,33 @@ Call* Call::start(const Method& method, Gate& gate, grpc::CallbackServerContext&
   return call.get();
 }
 
-void Call::dispatch(const grpc::ByteBuffer& request) {
-  if (method_.raw != nullptr) return post(request);
-  if (method_.unary != nullptr) return answer(request);
-  deliver(RawReply::failure({Code::unavailable, "not-served",
-                             "This node does not serve " + method_.name + "; ask another node.", ""}));
+std::string_view Call::metadata(const std::string& name) const {
+  const auto found = context_.client_metadata().find(name);
+  return found == context_.client_metadata().end()
+             ? std::string_view()
+             : std::string_view(found->second.data(), found->second.size());
 }
 
-void Call::post(const grpc::ByteBuffer& request) {
+void Call::dispatch(const grpc::ByteBuffer& request) {
+  std::string certificate;
+  if (const auto peer = context_.auth_context(); peer && peer->IsPeerAuthenticated())
+    for (const auto& subject : peer->FindPropertyValues("x509_subject"))
+      certificate.assign(subject.data(), subject.size());
+  auto admitted =
+      endpoint_.door.admit(method_, {metadata("authorization"), metadata("x-api-key"), certificate});
+  if (!admitted) return deliver(RawReply::failure(admitted.error()));
+  const auto& quota = admitted->quota;
+  if (quota.limit != 0) {
+    context_.AddTrailingMetadata("ratelimit-policy", rate_limit_policy(quota));
+    context_.AddTrailingMetadata("ratelimit", rate_limit(quota));
+  }
+  if (admitted->limited) return deliver(RawReply::failure(Door::rate_limited(quota)));
+  if (method_.is_raw) return post(request, std::move(admitted->caller));
+  answer(request, std::move(admitted->caller));
+}
+
+void Call::post(const grpc::ByteBuffer& request, CallerPtr caller) {
+  if (method_.raw == nullptr) return deliver(RawReply::failure(Door::not_served(method_)));
   v1::RawBody in;
   if (!parse(request, in)) return deliver(RawReply::failure(not_a(in)));
   const auto type = in.content_type().substr(0, in.content_type().find(';'));
@@ -92,30 +118,37 @@ void Call::post(const grpc::ByteBuffer& request) {
     return deliver(
         RawReply::failure({Code::invalid_argument, "unsupported-media-type",
                            "Send a body of content_type " + method_.content_type + ".", "/content_type"}));
-  RawRequest raw{std::move(*in.mutable_body()), received_, ReplyTo(shared_from_this())};
+  RawRequest raw{std::move(*in.mutable_body()), received_, ReplyTo(shared_from_this()), std::move(caller)};
   raw.body.reserve(raw.body.size() + kRawPadding);
   if (method_.raw->post(raw)) return;
   raw.reply(RawReply::failure({Code::overloaded, "overloaded",
                                "As many requests are under way as this node takes; retry in a second.", ""}));
 }
 
-void Call::answer(const grpc::ByteBuffer& request) {
+void Call::answer(const grpc::ByteBuffer& request, CallerPtr caller) {
   const Services::Respond respond(
       [self = shared_from_this()](const Services::Reply& reply) { self->deliver(reply); });
-  try {
-    const std::unique_ptr<Message> in(method_.request->New());
-    if (!parse(request, *in)) return respond(not_a(*in));
-    (*method_.unary)(*in, respond);
-  } catch (const std::exception& e) {
-    spdlog::error("{} failed: {}", method_.name, e.what());
-    deliver(RawReply::failure(
-        {Code::internal, "internal", method_.name + " failed; the node's log says why.", ""}));
-  }
+  std::unique_ptr<Message> in(method_.request->New());
+  if (!parse(request, *in)) return respond(not_a(*in));
+  CallContext call;
+  call.caller = std::move(caller);
+  auto& door = endpoint_.door;
+  call.request_id = request_id(metadata("x-request-id"), door.environment());
+  context_.AddTrailingMetadata("x-request-id", call.request_id);
+  call.trace = trace_id(metadata("traceparent"), door.environment());
+  const auto key = idempotency_key(method_, metadata("idempotency-key"));
+  if (!key) return respond(key.error());
+  call.idempotency_key = *key;
+  const auto deadline = context_.deadline();
+  if (deadline != std::chrono::system_clock::time_point::max())
+    call.deadline =
+        std::chrono::duration_cast<std::chrono::milliseconds>(deadline.time_since_epoch()).count();
+  door.call(method_, std::move(call), std::move(in), respond);
 }
 
 void Call::deliver(const Services::Reply& reply) noexcept {
   if (!claim()) return;
-  if (reply) return send(**reply, method_.probe->ok);
+  if (reply) return send(**reply, endpoint_.probe.ok);
   fail(reply.error());
 }
 
@@ -125,17 +158,17 @@ void Call::deliver(RawReply reply) noexcept {
     context_.AddTrailingMetadata(std::string(name), printable(std::move(value)));
   if (reply.kind == RawReply::Kind::error) return fail(std::move(reply.error));
   v1::RawBody out;
-  if (reply.kind == RawReply::Kind::empty) return send(out, method_.probe->empty);
+  if (reply.kind == RawReply::Kind::empty) return send(out, endpoint_.probe.empty);
   out.set_content_type(method_.content_type);
   out.set_body(std::move(reply.body));
-  send(out, method_.probe->ok);
+  send(out, endpoint_.probe.ok);
 }
 
 // The client has hung up or its deadline has passed, which look alike from here, or the server is ending:
 // nobody reads the answer.
 void Call::OnCancel() {
   if (!claim()) return;
-  count(method_.probe->client_error);
+  count(endpoint_.probe.client_error);
   Finish(grpc::Status::CANCELLED);
 }
 
@@ -147,22 +180,22 @@ void Call::OnDone() {
 void Call::send(const Message& reply, Counter& outcome) {
   bool owned;
   const auto status = grpc::SerializationTraits<Message>::Serialize(reply, &response_, &owned);
-  count(status.ok() ? outcome : method_.probe->server_error);
+  count(status.ok() ? outcome : endpoint_.probe.server_error);
   Finish(status);
 }
 
 void Call::fail(Error error) {
   const auto code = error.code;
-  count(method_.probe->outcome(http_status(code)));
+  count(endpoint_.probe.outcome(http_status(code)));
   Finish(failed(context_, status_code(code), std::move(error)));
 }
 
 void Call::count(Counter& outcome) {
-  method_.probe->requests.total.add();
+  endpoint_.probe.requests.total.add();
   outcome.add();
   const auto took =
       std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now() - received_);
-  method_.probe->latency.record(static_cast<std::uint64_t>(took.count()));
+  endpoint_.probe.latency.record(static_cast<std::uint64_t>(took.count()));
 }
 
 }  // namespace cx::grpc_gateway

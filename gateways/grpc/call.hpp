@@ -8,6 +8,7 @@
 #include <memory>
 #include <string>
 
+#include "gateways/door.hpp"
 #include "gateways/grpc/gate.hpp"
 #include "runtime/raw.hpp"
 #include "runtime/services.hpp"
@@ -15,15 +16,12 @@
 
 namespace cx::grpc_gateway {
 
-/// A method of the contract and what serves it here: `raw`, `unary`, or neither.
-struct Method {
-  std::string name;                                    ///< "cx.v1.Bidding.Bid"
-  std::string path;                                    ///< "/cx.v1.Bidding/Bid"
-  const google::protobuf::Message* request = nullptr;  ///< prototype
-  const Services::Unary* unary = nullptr;
-  RawTarget* raw = nullptr;
-  std::string content_type;  ///< of a raw method
-  EndpointProbe* probe = nullptr;
+/// A method of the contract as this gateway serves it.
+struct Endpoint {
+  const Method& method;
+  std::string path;  ///< "/cx.v1.Bidding/Bid"
+  EndpointProbe& probe;
+  const Door& door;
 };
 
 /// The status to finish a failed call with; adds the trailers that describe the failure.
@@ -37,11 +35,11 @@ class Call final : public grpc::ServerUnaryReactor,
                    public std::enable_shared_from_this<Call> {
  public:
   /// Dispatches `request`. All arguments but `request` must stay until OnDone.
-  static Call* start(const Method& method, Gate& gate, grpc::CallbackServerContext& context,
+  static Call* start(const Endpoint& endpoint, Gate& gate, grpc::CallbackServerContext& context,
                      const grpc::ByteBuffer& request, grpc::ByteBuffer& response);
 
-  Call(const Method& method, Gate& gate, grpc::CallbackServerContext& context, grpc::ByteBuffer& response)
-      : method_(method), gate_(gate), context_(context), response_(response) {}
+  Call(const Endpoint& endpoint, Gate& gate, grpc::CallbackServerContext& context, grpc::ByteBuffer& response)
+      : endpoint_(endpoint), method_(endpoint.method), gate_(gate), context_(context), response_(response) {}
 
   void deliver(RawReply reply) noexcept override;
   void deliver(const Services::Reply& reply) noexcept;
@@ -50,14 +48,16 @@ class Call final : public grpc::ServerUnaryReactor,
 
  private:
   void dispatch(const grpc::ByteBuffer& request);
-  void post(const grpc::ByteBuffer& request);
-  void answer(const grpc::ByteBuffer& request);
+  void post(const grpc::ByteBuffer& request, CallerPtr caller);
+  void answer(const grpc::ByteBuffer& request, CallerPtr caller);
+  std::string_view metadata(const std::string& name) const;
   bool claim() { return !finished_.exchange(true); }
   // The rest is for the claimant.
   void send(const google::protobuf::Message& reply, Counter& outcome);
   void fail(Error error);
   void count(Counter& outcome);
 
+  const Endpoint& endpoint_;
   const Method& method_;
   Gate& gate_;
   grpc::CallbackServerContext& context_;

@@ -1,9 +1,9 @@
 #pragma once  // internal: includes gRPC
 
 #include <deque>
-#include <google/protobuf/descriptor.h>
 #include <grpcpp/generic/async_generic_service.h>
 #include <grpcpp/impl/service_type.h>
+#include <span>
 #include <string>
 
 #include "gateways/grpc/call.hpp"
@@ -14,19 +14,20 @@ namespace cx::grpc_gateway {
 /// there is no code per method. Its arguments must outlive it.
 class ContractService final : public grpc::Service {
  public:
-  ContractService(const google::protobuf::ServiceDescriptor& service, const Services& services,
-                  Metrics& metrics, Gate& gate);
+  /// `methods`: all of one service, in the order of the contract.
+  ContractService(std::span<const Method> methods, const Door& door, Metrics& metrics, Gate& gate);
 
   /// "cx.v1.Bidding"
   const std::string& name() const { return name_; }
 
  private:
   const std::string name_;
-  std::deque<Method> methods_;  // gRPC keeps their addresses
+  std::deque<Endpoint> endpoints_;  // gRPC keeps their addresses
 };
 
-/// One for each service of the contract.
-std::deque<ContractService> contract_services(const Services& services, Metrics& metrics, Gate& gate);
+/// One for each service that `methods` are of.
+std::deque<ContractService> services_of(std::span<const Method> methods, const Door& door, Metrics& metrics,
+                                        Gate& gate);
 
 /// Answers a call of any other method.
 class UnknownMethods final : public grpc::CallbackGenericService {

@@ -6,6 +6,8 @@
 #include <grpcpp/health_check_service_interface.h>
 #include <grpcpp/resource_quota.h>
 #include <grpcpp/security/server_credentials.h>
+#include <grpcpp/security/tls_certificate_provider.h>
+#include <grpcpp/security/tls_credentials_options.h>
 #include <grpcpp/server.h>
 #include <grpcpp/server_builder.h>
 #include <mutex>
@@ -25,6 +27,7 @@ constexpr int kMaxStreams = 256;                   // calls under way on one con
 constexpr std::size_t kMaxMemory = 256 << 20;      // bytes buffered for all connections
 constexpr int kMaxThreads = 4;                     // for reflection; calls have gRPC's own two
 constexpr auto kHealthPeriod = milliseconds(250);  // of asking whether the node is ready
+constexpr unsigned kReloadSeconds = 5;             // between looks at the files of TLS
 constexpr auto kFlush = milliseconds(100);         // for last answers and streams of the health service
 
 // Peers that vanished are noticed; peers that ping more often than every 10 seconds are cut off.
@@ -50,6 +53,23 @@ std::string address_of(const v1::GrpcConfig& config) {
   return (ipv6 ? "[" + config.host() + "]" : config.host()) + ":" + std::to_string(config.port());
 }
 
+/// Reads the files anew when they change.
+std::shared_ptr<grpc::ServerCredentials> credentials_of(const v1::TlsConfig& tls) {
+  if (tls.certificate().empty()) return grpc::InsecureServerCredentials();
+  namespace ssl = grpc::experimental;
+  const auto files = std::make_shared<ssl::FileWatcherCertificateProvider>(tls.key(), tls.certificate(),
+                                                                           tls.client_ca(), kReloadSeconds);
+  ssl::TlsServerCredentialsOptions options(files);
+  options.watch_identity_key_cert_pairs();
+  if (!tls.client_ca().empty()) {
+    options.watch_root_certs();
+    options.set_cert_request_type(tls.require_client_certificate()
+                                      ? GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY
+                                      : GRPC_SSL_REQUEST_CLIENT_CERTIFICATE_AND_VERIFY);
+  }
+  return ssl::TlsServerCredentials(options);
+}
+
 std::string names_of(const std::deque<ContractService>& services) {
   std::string text;
   for (const auto& service : services) text += (text.empty() ? "" : ", ") + service.name();
@@ -60,10 +80,11 @@ std::string names_of(const std::deque<ContractService>& services) {
 
 class Server::Impl {
  public:
-  Impl(const v1::GrpcConfig& config, const Services& services, Metrics& metrics, ReadyCheck ready)
+  Impl(const v1::GrpcConfig& config, std::span<const Method> methods, const Door& door, Metrics& metrics,
+       ReadyCheck ready)
       : config_(config),
         ready_(std::move(ready)),
-        services_(contract_services(services, metrics, gate_)),
+        services_(services_of(methods, door, metrics, gate_)),
         unknown_(names_of(services_)) {}
 
   ~Impl() { drain(milliseconds(0)); }
@@ -72,7 +93,7 @@ class Server::Impl {
     set_up_grpc();
     grpc::ServerBuilder builder;
     int port = 0;
-    builder.AddListeningPort(address_of(config_), grpc::InsecureServerCredentials(), &port);
+    builder.AddListeningPort(address_of(config_), credentials_of(config_.tls()), &port);
     for (auto& service : services_) builder.RegisterService(&service);
     builder.RegisterCallbackGenericService(&unknown_);
     builder.SetMaxReceiveMessageSize(kMaxMessage);
@@ -133,8 +154,9 @@ class Server::Impl {
   std::jthread health_;
 };
 
-Server::Server(const v1::GrpcConfig& config, const Services& services, Metrics& metrics, ReadyCheck ready)
-    : impl_(std::make_unique<Impl>(config, services, metrics, std::move(ready))) {}
+Server::Server(const v1::GrpcConfig& config, std::span<const Method> methods, const Door& door,
+               Metrics& metrics, ReadyCheck ready)
+    : impl_(std::make_unique<Impl>(config, methods, door, metrics, std::move(ready))) {}
 Server::~Server() = default;
 Result<std::uint16_t> Server::start() {
   return impl_->start();

@@ -4,10 +4,12 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <span>
 
 #include "cx/v1/config.pb.h"
+#include "gateways/door.hpp"
 #include "runtime/error.hpp"
-#include "runtime/services.hpp"
+#include "runtime/method.hpp"
 #include "runtime/telemetry/metrics.hpp"
 
 namespace cx::grpc_gateway {
@@ -19,16 +21,21 @@ using ReadyCheck = std::function<bool()>;
 /// its handler. Of its own it adds grpc.health.v1.Health (SERVING while `ready`, looked at four times a
 /// second) and server reflection.
 ///
+/// Who calls is told by the metadata "authorization" or "x-api-key", or by the client's certificate;
+/// "x-request-id", "traceparent" and "idempotency-key" are what they are in HTTP. A call's deadline travels
+/// on.
+///
 /// A failure is a status with the error's detail as its message; the problem document (RFC 9457) that HTTP
 /// would answer is in the trailer "problem-bin". One worth retrying also has "grpc-retry-pushback-ms" (gRFC
 /// A6). An empty raw reply is an empty RawBody. A reply's metadata are trailers.
 /// A call that its client gives up counts as a client's error.
 ///
-/// The functions below belong to one thread, the owner's. `services`, their targets and `metrics` must
+/// The functions below belong to one thread, the owner's. `methods`, `door` and `metrics` must
 /// outlive the server; a ReplyTo or Services::Respond may outlive it, and is then without effect.
 class Server {
  public:
-  Server(const v1::GrpcConfig& config, const Services& services, Metrics& metrics, ReadyCheck ready);
+  Server(const v1::GrpcConfig& config, std::span<const Method> methods, const Door& door, Metrics& metrics,
+         ReadyCheck ready);
   /// Cancels what is still under way.
   ~Server();
 

@@ -1,11 +1,13 @@
 #include "gateways/http/connection.hpp"
 
+#include <algorithm>
 #include <boost/asio/write.hpp>
 #include <boost/beast/http/error.hpp>
 #include <spdlog/spdlog.h>
 
 #include "gateways/http/dispatch.hpp"
 #include "gateways/http/response.hpp"
+#include "gateways/metadata.hpp"
 
 namespace cx::http {
 
@@ -19,7 +21,8 @@ namespace {
 
 constexpr std::size_t kInputLimit = 2 * kHeaderLimit;
 constexpr std::size_t kReadSize = 4 * 1024, kBodyReadSize = 16 * 1024;
-constexpr std::size_t kKeptOutput = 64 * 1024;  // capacity that an output buffer keeps between writes
+constexpr std::size_t kKeptOutput = 64 * 1024;     // capacity that an output buffer keeps between writes
+constexpr std::size_t kUnaskedOutput = 64 * 1024;  // of TLS, not of answers, that may wait for the client
 constexpr auto kLinger = milliseconds(1000);
 
 thread_local const Connection* t_dispatching = nullptr;
@@ -27,14 +30,25 @@ thread_local const Connection* t_dispatching = nullptr;
 }  // namespace
 
 void Exchange::deliver(RawReply r) noexcept {
+  try {
+    encode(r, content_type, accepts, worth_encoding);
+  } catch (const std::exception& e) {
+    spdlog::error("http: a reply could not be compressed: {}", e.what());
+    r = RawReply::failure({Code::internal, "internal", "The reply failed; the node's log says why.", ""});
+  }
   if (t_dispatching == &connection)
     answer(std::move(r));  // advance() is running and goes on to write it
   else
     connection.worker().deliver(connection.shared_from_this(), *this, std::move(r));
 }
 
-Connection::Connection(std::shared_ptr<Worker> worker, Socket socket, bool over_limit)
-    : worker_(std::move(worker)), socket_(std::move(socket)), over_limit_(over_limit), in_(kInputLimit) {}
+Connection::Connection(std::shared_ptr<Worker> worker, Socket socket, std::unique_ptr<TlsSession> tls,
+                       bool over_limit)
+    : worker_(std::move(worker)),
+      socket_(std::move(socket)),
+      tls_(std::move(tls)),
+      over_limit_(over_limit),
+      in_(kInputLimit) {}
 
 void Connection::start(Place place) {
   place_ = place;
@@ -42,11 +56,13 @@ void Connection::start(Place place) {
   socket_.set_option(asio::ip::tcp::no_delay(true), ec);
   socket_.non_blocking(true, ec);
   if (ec || worker_->shared().draining) return close();
-  idle_since_ = steady_clock::now();
+  idle_since_ = begun_at_ = steady_clock::now();
   if (over_limit_) {
-    begin_exchange().answer(
-        RawReply::failure({Code::overloaded, "too-many-connections",
-                           "This node serves as many connections as it may; retry in a second.", ""}));
+    if (tls_) return close();  // shaking hands would cost more than there is
+    auto& exchange = begin_exchange();
+    exchange.request_id = request_id({}, worker_->shared().door.environment());
+    exchange.refuse({Code::overloaded, "too-many-connections",
+                     "This node serves as many connections as it may; retry in a second.", ""});
     last_ = true;
   }
   advance();
@@ -58,9 +74,10 @@ void Connection::advance() {
   bool more = true;
   while (more) {
     parse();
+    more = tls_ && unseal();  // after that: an end that it tells comes behind what was parsed
     const bool was_full = full();
     write();
-    more = was_full && !full();
+    more = more || (was_full && !full());
   }
   advancing_ = false;
   if (state_ != State::serving) return;
@@ -71,10 +88,13 @@ void Connection::advance() {
 void Connection::read() {
   if (reading_) return;
   reading_ = true;
+  const auto on_read = [self = shared_from_this()](const error_code& ec, std::size_t n) {
+    self->on_read(ec, n);
+  };
+  if (tls_) return socket_.async_read_some(asio::buffer(tls_->room()), on_read);
   const std::size_t wanted = parser_ && parser_->is_header_done() ? kBodyReadSize : kReadSize;
   const auto room = in_.prepare(std::min(wanted, kInputLimit - in_.size()));
-  socket_.async_read_some(
-      room, [self = shared_from_this()](const error_code& ec, std::size_t n) { self->on_read(ec, n); });
+  socket_.async_read_some(room, on_read);
 }
 
 void Connection::on_read(const error_code& ec, std::size_t size) {
@@ -83,17 +103,64 @@ void Connection::on_read(const error_code& ec, std::size_t size) {
   if (state_ == State::lingering)
     return ec ? close() : read();  // in_ stays empty: what arrives now is dropped
   if (ec == asio::error::eof) {
-    peer_done_ = true;
-    if (parser_ && !last_)
-      fail(400, "incomplete-request", "The connection ended before the request did; send it again.");
-    last_ = true;
+    on_end();
   } else if (ec) {
     spdlog::debug("http: reading failed: {}", ec.message());
     return close();
   } else if (!last_) {
-    in_.commit(size);
+    tls_ ? tls_->received(size) : in_.commit(size);
   }
   advance();
+}
+
+void Connection::on_end() {
+  peer_done_ = true;
+  if (parser_ && !last_)
+    fail(400, "incomplete-request", "The connection ended before the request did; send it again.");
+  last_ = true;
+}
+
+bool Connection::unseal() {
+  if (reading_ || last_ || full() || state_ != State::serving) return false;
+  bool any = false;
+  while (in_.size() < kInputLimit) {
+    const auto room = in_.prepare(std::min(kBodyReadSize, kInputLimit - in_.size()));
+    const auto size = tls_->read(static_cast<char*>(room.data()), room.size());
+    if (size == 0) break;
+    in_.commit(size);
+    any = true;
+  }
+  switch (tls_->state()) {
+    case TlsSession::State::handshake:
+    case TlsSession::State::open:
+      if (writing_ && tls_->waiting() > kUnaskedOutput) close();
+      break;
+    case TlsSession::State::ended:
+      if (!any) on_end();  // else the next time, when what came before it is parsed
+      break;
+    case TlsSession::State::plain_http:
+      tls_.reset();
+      fail(400, "tls-required", "This port speaks TLS; use https://.");
+      break;
+    case TlsSession::State::failed:
+      if (!writing_) {
+        out_.clear();
+        seal();
+        send_and_forget();
+      }
+      close();
+  }
+  return any;
+}
+
+void Connection::seal() {
+  if (!out_.empty()) tls_->write(out_);
+  tls_->take(out_);
+}
+
+void Connection::send_and_forget() {
+  error_code ignored;
+  if (!out_.empty()) socket_.write_some(asio::buffer(out_), ignored);
 }
 
 void Connection::parse() {
@@ -141,7 +208,7 @@ void Connection::dispatch() {
   if (!parser_->keep_alive() || worker_->shared().draining) last_ = true;
   parser_.reset();
   t_dispatching = this;
-  http::dispatch(worker_->shared().router, request_, exchange,
+  http::dispatch(worker_->shared(), request_, tls_ ? tls_->subject() : std::string_view(), exchange,
                  std::shared_ptr<ReplySink>(shared_from_this(), &exchange));
   t_dispatching = nullptr;
 }
@@ -151,6 +218,7 @@ void Connection::write() {
   out_.clear();
   const bool was_full = full();
   for (; !pending_.empty() && pending_.front().answered; pending_.pop_front()) serialise(pending_.front());
+  if (tls_) seal();
   if (out_.empty()) return;
   const auto now = steady_clock::now();
   if (was_full) begun_at_ = now;  // until now it was we who did not read
@@ -187,19 +255,13 @@ void Connection::serialise(Exchange& exchange) {
     out_ += "HTTP/1.1 100 Continue\r\n\r\n";
     return;
   }
-  ResponseHead head;
-  head.status = exchange.status;
-  head.content_type = exchange.content_type;
-  head.allow = exchange.allow;
-  head.date = worker_->date();
-  head.close = last_ && pending_.size() == 1;
-  head.keep_alive = exchange.http10 && !head.close;
-  head.without_body = exchange.head;
-  const int status = append_response(out_, exchange.reply, head);
+  const bool close = last_ && pending_.size() == 1;
+  const int status =
+      append_response(out_, exchange, {worker_->date(), close, worker_->shared().origins.vary()});
 
   auto& probe = *exchange.probe;
   probe.requests.total.add();
-  probe.outcome(status).add();
+  probe.outcome(status == 304 ? 200 : status).add();
   const auto took =
       std::chrono::duration_cast<std::chrono::nanoseconds>(steady_clock::now() - exchange.received);
   probe.latency.record(static_cast<std::uint64_t>(took.count()));
@@ -213,7 +275,9 @@ Exchange& Connection::begin_exchange() {
 }
 
 void Connection::fail(int status, std::string type, std::string detail) {
-  begin_exchange().refuse(status, std::move(type), std::move(detail));
+  auto& exchange = begin_exchange();
+  exchange.request_id = request_id({}, worker_->shared().door.environment());
+  exchange.refuse(status, std::move(type), std::move(detail));
   last_ = true;
 }
 
@@ -222,6 +286,8 @@ void Connection::sweep(SteadyTime now) {
   const auto expired = [now](SteadyTime since, std::uint32_t ms) { return now - since > milliseconds(ms); };
   if (state_ == State::lingering) {
     if (now > linger_until_) close();
+  } else if (tls_ && !tls_->established() && expired(begun_at_, config.read_timeout_ms())) {
+    close();
   } else if (writing_ && expired(write_since_, config.write_timeout_ms())) {
     spdlog::debug("http: a client did not take its response within {} ms", config.write_timeout_ms());
     close();
@@ -244,6 +310,12 @@ void Connection::drain() {
 
 // Closing at once with input unread would reset the connection, and the client might lose the response.
 void Connection::linger() {
+  if (tls_) {
+    out_.clear();
+    tls_->finish();
+    seal();
+    send_and_forget();
+  }
   error_code ec;
   if (!peer_done_) socket_.shutdown(Socket::shutdown_send, ec);
   if (peer_done_ || ec) return close();

@@ -11,6 +11,7 @@
 
 #include "gateways/http/exchange.hpp"
 #include "gateways/http/request_parser.hpp"
+#include "gateways/http/tls.hpp"
 #include "gateways/http/worker.hpp"
 
 namespace cx::http {
@@ -22,12 +23,15 @@ namespace cx::http {
 /// leave in that of the requests, as many in one write as are ready. Every event ends in advance(), which
 /// does whatever has become possible: parse, write, read on, or finish. Owned by its worker until closed,
 /// then by answers still to come.
+///
+/// With TLS the same bytes take a turn through a TlsSession: on their way in in unseal(), out in write().
 class Connection : public std::enable_shared_from_this<Connection> {
  public:
   using Socket = boost::asio::ip::tcp::socket;
   using Place = std::list<std::shared_ptr<Connection>>::iterator;
 
-  Connection(std::shared_ptr<Worker> worker, Socket socket, bool over_limit);
+  /// `tls` is null where none is spoken.
+  Connection(std::shared_ptr<Worker> worker, Socket socket, std::unique_ptr<TlsSession> tls, bool over_limit);
 
   void start(Place place);
   void advance();
@@ -46,6 +50,13 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
   void read();
   void on_read(const boost::system::error_code& ec, std::size_t size);
+  void on_end();
+  /// Moves what TLS has decrypted to the parser's input; false if there was nothing.
+  bool unseal();
+  /// Encrypts what is about to be written.
+  void seal();
+  /// Sends what fits, as the last thing, and does not wait.
+  void send_and_forget();
   void parse();
   void dispatch();
   void write();
@@ -60,6 +71,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
   const std::shared_ptr<Worker> worker_;  // first: it owns the socket's io_context
   Socket socket_;
+  std::unique_ptr<TlsSession> tls_;
   Place place_;
   const bool over_limit_;
   State state_ = State::serving;

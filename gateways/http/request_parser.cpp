@@ -3,6 +3,7 @@
 #include <boost/beast/core/string.hpp>
 #include <boost/beast/http/error.hpp>
 
+#include "gateways/http/fields.hpp"
 #include "runtime/raw.hpp"
 
 namespace cx::http {
@@ -11,21 +12,87 @@ namespace beast = boost::beast;
 using beast::http::error;
 using beast::http::verb;
 
+namespace {
+
+constexpr std::size_t kKept = 4 * 1024;
+
+/// Empties it, and lets go of what a large request left behind: there may be many connections.
+void reuse(std::string& text) {
+  if (text.capacity() > kKept)
+    text = {};
+  else
+    text.clear();
+}
+
+Verb verb_of(verb method) {
+  switch (method) {
+    case verb::get:
+      return Verb::get;
+    case verb::head:
+      return Verb::head;
+    case verb::post:
+      return Verb::post;
+    case verb::put:
+      return Verb::put;
+    case verb::patch:
+      return Verb::patch;
+    case verb::delete_:
+      return Verb::remove;
+    case verb::options:
+      return Verb::options;
+    default:
+      return Verb::other;
+  }
+}
+
+std::optional<Field> field_of(beast::http::field name, beast::string_view text) {
+  using beast::http::field;
+  switch (name) {
+    case field::accept_encoding:
+      return Field::accept_encoding;
+    case field::authorization:
+      return Field::authorization;
+    case field::content_encoding:
+      return Field::content_encoding;
+    case field::content_type:
+      return Field::content_type;
+    case field::if_match:
+      return Field::if_match;
+    case field::if_none_match:
+      return Field::if_none_match;
+    case field::origin:
+      return Field::origin;
+    case field::access_control_request_method:
+      return Field::preflight_method;
+    case field::unknown:
+      break;
+    default:
+      return std::nullopt;
+  }
+  static constexpr std::pair<std::string_view, Field> kOthers[] = {
+      {"x-api-key", Field::api_key},       {"x-request-id", Field::request_id},
+      {"traceparent", Field::traceparent}, {"idempotency-key", Field::idempotency_key},
+      {"x-timeout-ms", Field::timeout},
+  };
+  for (const auto& [other, f] : kOthers)
+    if (text.size() == other.size() && same({text.data(), text.size()}, other)) return f;
+  return std::nullopt;
+}
+
+}  // namespace
+
 RequestParser::RequestParser(Request& request, std::uint64_t body_limit) : request_(request) {
   this->header_limit(kHeaderLimit);
   this->body_limit(body_limit);
   this->eager(true);
-  request_.content_type.clear();
-  request_.body.clear();
-  request_.encoded = request_.expect_continue = false;
+  for (auto& field : request_.fields) reuse(field);
+  reuse(request_.body);
+  request_.expect_continue = false;
 }
 
 void RequestParser::on_request_impl(verb method, string_view, string_view target, int version, error_code&) {
   header_bytes_ = target.size();
-  request_.method = method == verb::get    ? Request::Method::get
-                    : method == verb::head ? Request::Method::head
-                    : method == verb::post ? Request::Method::post
-                                           : Request::Method::other;
+  request_.verb = verb_of(method);
   request_.target.assign(target.data(), target.size());
   request_.http10 = version == 10;
 }
@@ -39,12 +106,6 @@ void RequestParser::on_field_impl(field name, string_view text, string_view valu
     case field::host:
       ++hosts_;
       break;
-    case field::content_type:
-      request_.content_type.assign(value.data(), value.size());
-      break;
-    case field::content_encoding:
-      request_.encoded = !beast::iequals(value, "identity");
-      break;
     case field::expect:
       request_.expect_continue = !request_.http10 && beast::iequals(value, "100-continue");
       break;
@@ -52,7 +113,11 @@ void RequestParser::on_field_impl(field name, string_view text, string_view valu
       if (request_.http10 || !beast::iequals(value, "chunked")) ec = error::bad_transfer_encoding;
       break;
     default:
-      break;
+      if (const auto known = field_of(name, text)) {
+        auto& kept = request_.field(*known);
+        if (!kept.empty()) kept += ", ";
+        kept.append(value.data(), value.size());
+      }
   }
 }
 

@@ -3,23 +3,19 @@
 #include <string>
 #include <string_view>
 
-#include "runtime/raw.hpp"
+#include "gateways/http/exchange.hpp"
 
 namespace cx::http {
 
-/// What an HTTP response says beside its reply.
-struct ResponseHead {
-  int status = 0;                 ///< 0: what the reply stands for
-  std::string_view content_type;  ///< of a document
-  std::string_view allow;         ///< Allow field, or empty
-  std::string_view date;          ///< IMF-fixdate
-  bool close = false;             ///< Connection: close
-  bool keep_alive = false;        ///< say so: the client speaks HTTP/1.0
-  bool without_body = false;      ///< answers HEAD
+/// What the connection adds to a response.
+struct Frame {
+  std::string_view date;     ///< IMF-fixdate
+  bool close = false;        ///< Connection: close
+  bool vary_origin = false;  ///< answers differ by the page's origin
 };
 
 /// Appends the whole response, status line to body, and returns its status. An error becomes a problem
-/// document.
-int append_response(std::string& out, const RawReply& reply, const ResponseHead& head);
+/// document; a document that the client already has, by its entity tag, becomes a 304.
+int append_response(std::string& out, const Exchange& exchange, const Frame& frame);
 
 }  // namespace cx::http

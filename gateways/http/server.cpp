@@ -8,6 +8,7 @@
 #include <thread>
 #include <vector>
 
+#include "gateways/http/pages.hpp"
 #include "gateways/http/worker.hpp"
 
 namespace cx::http {
@@ -38,8 +39,9 @@ Error cannot_listen(const v1::HttpConfig& config, const error_code& ec) {
 
 class Server::Impl {
  public:
-  Impl(const v1::HttpConfig& config, const Services& services, Metrics& metrics, ReadyCheck ready)
-      : shared_(std::make_shared<Shared>(config, services, metrics)) {
+  Impl(const v1::HttpConfig& config, std::span<const Method> methods, const Door& door, Metrics& metrics,
+       ReadyCheck ready)
+      : shared_(std::make_shared<Shared>(config, methods, door, metrics)) {
     add_own_endpoints(metrics, std::move(ready));
     metrics.gauge("cx_http_connections", "Connections open.", [s = shared_] { return s->open.load(); });
     metrics.counter("cx_http_connections_refused_total",
@@ -57,6 +59,11 @@ class Server::Impl {
 
   Result<std::uint16_t> start() {
     const auto& config = shared_->config;
+    if (config.has_tls() && !config.tls().certificate().empty()) {
+      auto tls = TlsContext::load(config.tls());
+      if (!tls) return tls.error();
+      shared_->tls = std::move(*tls);
+    }
     auto& io = workers_.front()->io();
     error_code ec;
     const auto found =
@@ -78,6 +85,7 @@ class Server::Impl {
   }
 
   std::uint16_t port() const { return port_; }
+  Router& router() { return shared_->router; }
 
   void drain(milliseconds grace) {
     shared_->draining = true;
@@ -91,15 +99,20 @@ class Server::Impl {
  private:
   void add_own_endpoints(Metrics& metrics, ReadyCheck ready) {
     auto& router = shared_->router;
-    router.get("/healthz", "text/plain", [] { return RawReply::document("ok\n"); });
-    router.get("/readyz", "text/plain", [ready = std::move(ready), &draining = shared_->draining] {
+    const auto add = [&router](const char* path, const char* type, std::function<RawReply()> make) {
+      router.add(
+          path, type, [make = std::move(make)](Encoding) { return make(); }, path);
+    };
+    add("/healthz", "text/plain", [] { return RawReply::document("ok\n"); });
+    add("/readyz", "text/plain", [ready = std::move(ready), &draining = shared_->draining] {
       if (draining || !ready())
         return RawReply::failure(
             {Code::unavailable, "not-ready", "This node is starting or draining; use another one.", ""});
       return RawReply::document("ready\n");
     });
-    router.get("/metrics", "text/plain; version=0.0.4; charset=utf-8",
-               [&metrics] { return RawReply::document(metrics.prometheus_text()); });
+    add("/metrics", "text/plain; version=0.0.4; charset=utf-8",
+        [&metrics] { return RawReply::document(metrics.prometheus_text()); });
+    add_problems(router);
   }
 
   void stop_accepting() {
@@ -153,9 +166,17 @@ class Server::Impl {
   bool accept_failing_ = false;
 };
 
-Server::Server(const v1::HttpConfig& config, const Services& services, Metrics& metrics, ReadyCheck ready)
-    : impl_(std::make_unique<Impl>(config, services, metrics, std::move(ready))) {}
+Server::Server(const v1::HttpConfig& config, std::span<const Method> methods, const Door& door,
+               Metrics& metrics, ReadyCheck ready)
+    : impl_(std::make_unique<Impl>(config, methods, door, metrics, std::move(ready))) {}
 Server::~Server() = default;
+void Server::add(const std::string& path, Document document) {
+  impl_->router().add(path, document.content_type, page_of(document), path);
+}
+void Server::add(const std::string& path, std::string content_type, std::function<RawReply()> make) {
+  impl_->router().add(
+      path, std::move(content_type), [make = std::move(make)](Encoding) { return make(); }, path);
+}
 Result<std::uint16_t> Server::start() {
   return impl_->start();
 }

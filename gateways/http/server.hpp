@@ -4,10 +4,14 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <span>
+#include <string>
 
 #include "cx/v1/config.pb.h"
+#include "gateways/door.hpp"
 #include "runtime/error.hpp"
-#include "runtime/services.hpp"
+#include "runtime/method.hpp"
+#include "runtime/raw.hpp"
 #include "runtime/telemetry/metrics.hpp"
 
 namespace cx::http {
@@ -15,18 +19,34 @@ namespace cx::http {
 /// Whether the node should be sent requests. Called on I/O threads: thread-safe, must not block.
 using ReadyCheck = std::function<bool()>;
 
-/// Serves the contract over HTTP/1.1 (RFC 9110, 9112): each method with a `route` option, a `raw` one by
-/// posting the body to its agents, any other in JSON. Of its own it adds GET /healthz, /readyz and /metrics.
-/// Errors are RFC 9457 problem documents.
+/// A page that stays the same while the server runs. It gets an entity tag, and is compressed once.
+struct Document {
+  std::string content_type;
+  std::string body;
+  std::string cache_control = "no-cache";  ///< that is: ask whether it has changed
+  std::string security_policy = {};        ///< Content-Security-Policy; empty for none
+};
+
+/// Serves the contract over HTTP/1.1 (RFC 9110, 9112), in TLS where the configuration says so: each method
+/// with a `route` option, a `raw` one by posting the body to its agents, any other in JSON. Of its own it
+/// adds GET /healthz, /readyz, /metrics, and /problems with a page for each type of problem. Errors are RFC
+/// 9457 problem documents.
 ///
 /// `threads` I/O threads share the connections; the functions below belong to one thread, the owner's.
-/// `services`, their targets and `metrics` must outlive the server; a ReplyTo or Services::Respond may
-/// outlive it, and is then without effect.
+/// `methods` with what serves them, `door` and `metrics` must outlive the server; a ReplyTo or
+/// Services::Respond may outlive it, and is then without effect.
 class Server {
  public:
-  Server(const v1::HttpConfig& config, const Services& services, Metrics& metrics, ReadyCheck ready);
+  Server(const v1::HttpConfig& config, std::span<const Method> methods, const Door& door, Metrics& metrics,
+         ReadyCheck ready);
   /// Closes what is still open.
   ~Server();
+
+  /// Adds a public page at GET `path`. Before start().
+  void add(const std::string& path, Document document);
+  /// The same for what is made anew for each request. `make` is called on I/O threads: thread-safe, must not
+  /// block.
+  void add(const std::string& path, std::string content_type, std::function<RawReply()> make);
 
   /// Binds and starts serving; returns the port. Fails, with what to do about it, when it cannot listen.
   Result<std::uint16_t> start();

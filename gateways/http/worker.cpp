@@ -52,6 +52,7 @@ void Worker::tick() {
   if (const auto now = std::time(nullptr); now != date_second_) date_ = http_date(date_second_ = now);
   const auto now = std::chrono::steady_clock::now();
   for_each_connection([now](Connection& connection) { connection.sweep(now); });
+  if (shared_->tls) shared_->tls->refresh(now);
   timer_.expires_after(period_);
   timer_.async_wait([this](const boost::system::error_code& ec) {
     if (!ec && !stopped_) tick();
@@ -76,7 +77,9 @@ void Worker::drain() {
 
 void Worker::adopt(asio::ip::tcp::socket socket, bool over_limit) {
   if (stopped_) return;
-  const auto connection = std::make_shared<Connection>(shared_from_this(), std::move(socket), over_limit);
+  auto tls = shared_->tls ? shared_->tls->accept() : nullptr;
+  const auto connection =
+      std::make_shared<Connection>(shared_from_this(), std::move(socket), std::move(tls), over_limit);
   connections_.push_back(connection);
   connection->start(std::prev(connections_.end()));
 }

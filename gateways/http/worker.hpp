@@ -15,21 +15,21 @@
 #include <vector>
 
 #include "cx/v1/config.pb.h"
-#include "gateways/http/router.hpp"
+#include "gateways/http/dispatch.hpp"
+#include "gateways/http/tls.hpp"
 
 namespace cx::http {
 
 class Connection;
 struct Exchange;
 
-/// What the threads of a server share. `router` and the configuration are read-only once the server runs.
-struct Shared {
-  Shared(v1::HttpConfig c, const Services& services, Metrics& metrics)
-      : config(std::move(c)), router(services, metrics), unrouted(metrics.endpoint("other")) {}
+/// What the threads of a server share.
+struct Shared : Site {
+  Shared(const v1::HttpConfig& config, std::span<const Method> methods, const Door& door, Metrics& metrics)
+      : Site(config, methods, door, metrics), unrouted(metrics.endpoint("other")) {}
 
-  const v1::HttpConfig config;
-  Router router;
-  EndpointProbe& unrouted;  ///< requests that reached no route
+  std::unique_ptr<TlsContext> tls;  ///< null where none is spoken; set before the workers run
+  EndpointProbe& unrouted;          ///< requests that reached no route
   std::atomic<bool> draining{false};
 
   /// Connections served, and those that are only told that there is no room.

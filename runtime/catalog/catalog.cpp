@@ -38,14 +38,14 @@ std::optional<Error> refuse(const Edit& edit, const std::optional<v1::Document>&
     if (!edit.body || wanted == "*") return no_such_document(edit.key);
     if (!wanted || wanted->empty()) return std::nullopt;
     return Error{
-        Code::conflict, "etag-mismatch",
+        Code::precondition_failed, "etag-mismatch",
         edit.key.text() + " does not exist (any more), but If-Match names an ETag of it. Read it again.", ""};
   }
   if (!wanted || *wanted == "*" || *wanted == newest->etag()) return std::nullopt;
   if (wanted->empty())
     return Error{Code::conflict, "already-exists",
                  edit.key.text() + " exists, with ETag " + newest->etag() + ". Name that to replace it.", ""};
-  return Error{Code::conflict, "etag-mismatch",
+  return Error{Code::precondition_failed, "etag-mismatch",
                edit.key.text() + " has changed: its ETag is " + newest->etag() + ", not " + *wanted +
                    ". Read it again and redo the edit.",
                ""};

@@ -38,7 +38,7 @@ class Watch;
 /// "document-too-large",
 ///   "batch-too-large", "invalid-key": kinds and tenants are names, an id is 1 to 128 of a-z, A-Z, 0-9, '-'
 ///   and '_';
-/// - conflict "etag-mismatch" (says what the ETag is now) and "already-exists";
+/// - precondition_failed "etag-mismatch" (says what the ETag is now), conflict "already-exists";
 /// - not_found "no-such-document", "no-such-revision"; and those of the store.
 class Catalog {
  public:

@@ -53,6 +53,10 @@ class Entities final : public Router {
   void ask(Request request, Respond respond) const;
 
   const Committer& committer() const { return committer_; }
+  /// See Committer::on_followed; before start().
+  void on_followed(std::function<void(std::uint32_t shard)> followed) {
+    committer_.on_followed(std::move(followed));
+  }
 
   // What operators ask. Each answers on some thread, once.
 

@@ -47,6 +47,10 @@ const v1::TypedBytes* Extras::reply_to(std::string_view source, std::uint64_t se
   return sequence < found->settled() ? &v1::TypedBytes::default_instance() : nullptr;
 }
 
+bool Extras::knows(std::string_view source) const {
+  return std::find_if(seen.begin(), seen.end(), from(source)) != seen.end();
+}
+
 void Extras::handled(const v1::MessageId& id, const v1::TypedBytes& reply) {
   auto found = std::find_if(seen.begin(), seen.end(), from(id.source()));
   if (found == seen.end()) {

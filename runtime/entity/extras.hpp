@@ -27,6 +27,8 @@ struct Extras {
   /// The reply to a message that was handled; null when it was not. A reply that nobody may ask for again is
   /// empty.
   const v1::TypedBytes* reply_to(std::string_view source, std::uint64_t sequence) const;
+  /// Whether a message of this source is remembered.
+  bool knows(std::string_view source) const;
   /// Notes a message as handled, and forgets those of its source that are settled. Of clients, the 64 that
   /// were heard last are remembered.
   void handled(const v1::MessageId& id, const v1::TypedBytes& reply);

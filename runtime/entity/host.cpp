@@ -283,6 +283,13 @@ void Host::State::run(Slot& slot, Job& job) {
   if (!request.source.empty() && !options.sabotage.no_dedupe && slot.extras) {
     if (const auto* reply = slot.extras->reply_to(request.source, request.sequence))
       return answer_when(slot.batch, *slot.shard, std::move(job.respond), parse_reply(*reply));
+    if (request.once && slot.extras->knows(request.source))
+      return job.respond(
+          Error{Code::conflict, "idempotency-key-reused",
+                fmt::format("{} has had another request with this idempotency key; use a new key "
+                            "for a new request.",
+                            *slot.address),
+                ""});
     for (const auto& seen : slot.extras->seen)
       if (seen.source() == request.source && unsettled(seen, request.settled) >= kUnsettled)
         return job.respond(overloaded(fmt::format("{}, which remembers {} unsettled messages of {},",
@@ -316,7 +323,8 @@ void Host::State::decide(Slot& slot, Job& job) {
   const auto at = now();
   const auto [tenant, key] = tenant_and_key(*slot.address);
   const Context context{
-      at, *slot.address, tenant, key, request.actor, request.trace, request.deadline, random.next()};
+      at,           *slot.address, tenant, key, request.actor, request.trace, request.deadline, random.next(),
+      request.roles};
   auto decided = slot.entity->decide(*request.type, *request.command, context);
   if (!decided) {
     if (decided.error().code == Code::internal) slot.kind->probe->failures.add();
@@ -325,6 +333,8 @@ void Host::State::decide(Slot& slot, Job& job) {
     return answer_when(slot.batch, *slot.shard, std::move(job.respond), decided.error());
   }
   auto& effects = decided->effects;
+  if (!request.type->query)
+    effects.outbox.insert(effects.outbox.end(), request.along.begin(), request.along.end());
   const bool leads_to_nothing = decided->events.empty() && effects.reminders.empty() &&
                                 effects.cancelled.empty() && effects.outbox.empty() && job.reminder.empty();
   if (leads_to_nothing)
@@ -355,6 +365,7 @@ void Host::State::record(Slot& slot, const Job& job, Decision& decision, const C
   record.set_now(context.now);
   record.set_seed(context.seed);
   if (!request.actor.empty()) record.set_actor(request.actor);
+  for (const auto& role : request.roles) record.add_roles(role);
   if (!request.trace.empty()) record.set_trace(request.trace);
   record.set_deadline(request.deadline);
   record.set_schema(slot.kind->kind->schema());
@@ -389,6 +400,7 @@ void Host::State::record(Slot& slot, const Job& job, Decision& decision, const C
 
   changed(slot, sequence, context.now, relaxed);
   append.records.push_back(record.SerializeAsString());
+  append.followed |= slot.kind->kind->followed();
   filling.bytes += append.records.back().size();
 }
 

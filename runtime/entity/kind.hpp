@@ -32,6 +32,7 @@ struct Context {
   std::string_view trace;     ///< of the request; empty when it had none
   std::int64_t deadline = 0;  ///< Unix milliseconds; 0 for none
   std::uint64_t seed = 0;
+  std::span<const std::string> roles = {};  ///< of who asked
 
   Random random() const { return Random(seed); }
 };
@@ -140,6 +141,8 @@ class EntityKind {
 
   const std::string& name() const { return name_; }
   std::uint32_t schema() const { return schema_; }
+  /// Whether a projection follows it: its commits are announced (Committer::on_followed).
+  bool followed() const { return followed_; }
   /// Null for a message that is no command of this kind.
   const CommandType* command(const google::protobuf::Descriptor* type) const;
   const CommandType* command(const std::string& full_name) const;
@@ -150,8 +153,10 @@ class EntityKind {
   void add(const Message& prototype, bool query);
 
  private:
+  friend class Kinds;
   const std::string name_;
   const std::uint32_t schema_;
+  bool followed_ = false;
   std::unordered_map<const google::protobuf::Descriptor*, CommandType> commands_;
 };
 
@@ -159,6 +164,11 @@ class EntityKind {
 class Kinds {
  public:
   void add(std::unique_ptr<EntityKind> kind) { kinds_.push_back(std::move(kind)); }
+  /// Some projection reads the records of this kind, if there is one.
+  void follow(std::string_view name) {
+    for (const auto& kind : kinds_)
+      if (kind->name() == name) kind->followed_ = true;
+  }
   const EntityKind* find(std::string_view name) const {
     for (const auto& kind : kinds_)
       if (kind->name() == name) return kind.get();

@@ -20,9 +20,15 @@ struct Request {
   std::string source;  ///< of the message's id; empty when it has none
   std::uint64_t sequence = 0;
   std::uint64_t settled = 0;
+  /// Whether `source` names this command alone, as an idempotency key does: with another sequence it is
+  /// refused.
+  bool once = false;
   std::string actor;
+  std::vector<std::string> roles;  ///< of the actor
   std::string trace;
   std::int64_t deadline = 0;  ///< Unix milliseconds; 0 for none
+  /// Messages to be sent if, and only if, the command is accepted: committed with the decision.
+  std::vector<Effects::Letter> along;
 };
 
 /// What an entity answers; null for NoReply. Errors of the runtime: "overloaded" (nothing was done),

@@ -9,17 +9,27 @@ ThreadPool::ThreadPool(unsigned threads) {
 }
 
 ThreadPool::~ThreadPool() {
+  stop();
+}
+
+void ThreadPool::stop() {
   {
     const std::lock_guard lock(mutex_);
     stop_ = true;
   }
   wake_.notify_all();
   for (auto& thread : threads_) thread.join();
+  threads_.clear();
+  std::deque<Task> late;
+  const std::lock_guard lock(mutex_);
+  stopped_ = true;
+  late.swap(tasks_);
 }
 
 void ThreadPool::post(Task task) {
   {
     const std::lock_guard lock(mutex_);
+    if (stopped_) return;
     tasks_.push_back(std::move(task));
   }
   wake_.notify_one();

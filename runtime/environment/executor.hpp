@@ -17,12 +17,14 @@ class Executor {
   virtual void post(Task task) = 0;
 };
 
-/// Threads that run tasks in the order in which they were posted. The destructor runs what is left.
+/// Threads that run tasks in the order in which they were posted.
 class ThreadPool final : public Executor {
  public:
   explicit ThreadPool(unsigned threads);
   ~ThreadPool() override;
   void post(Task task) override;
+  /// Runs what is left; what is posted afterwards is dropped. The destructor does the same. By one thread.
+  void stop();
 
  private:
   void run();
@@ -31,6 +33,7 @@ class ThreadPool final : public Executor {
   std::condition_variable wake_;
   std::deque<Task> tasks_;
   bool stop_ = false;
+  bool stopped_ = false;  // nobody is there to run tasks
   std::vector<std::thread> threads_;
 };
 

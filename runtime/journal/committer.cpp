@@ -30,6 +30,8 @@ void Committer::run() {
   auto results = journal_.append(appends, sync_always_);
   commits_.fetch_add(1, std::memory_order_relaxed);
   appends_.fetch_add(appends.size(), std::memory_order_relaxed);
+  for (std::size_t i = 0; followed_ && i < appends.size(); ++i)
+    if (appends[i].followed && !results[i]) followed_(appends[i].shard);
   auto next = std::move_iterator(results.begin());
   for (auto& waiting : group) {
     const auto end = next + static_cast<std::ptrdiff_t>(waiting.appends.size());

@@ -24,6 +24,10 @@ class Committer {
   using Done = std::function<void(std::vector<std::optional<Error>>)>;
   void submit(std::vector<Append> appends, Done done);
 
+  /// `followed` is called, on the executor's thread, with the shard of each append that somebody follows,
+  /// when it is committed. To be set before the first submit().
+  void on_followed(std::function<void(std::uint32_t shard)> followed) { followed_ = std::move(followed); }
+
   /// Group commits so far, and appends in them.
   std::uint64_t commits() const { return commits_.load(std::memory_order_relaxed); }
   std::uint64_t appends() const { return appends_.load(std::memory_order_relaxed); }
@@ -38,6 +42,7 @@ class Committer {
   Journal& journal_;
   Executor& executor_;
   const bool sync_always_;
+  std::function<void(std::uint32_t)> followed_;
   std::mutex mutex_;  // guards the two below
   std::vector<Waiting> waiting_;
   bool running_ = false;

@@ -47,6 +47,7 @@ struct Append {
   std::uint64_t after = 0;  ///< sequence of the last record that the writer saw: its records follow it
   std::vector<std::string> records;  ///< serialised v1::JournalRecord, numbered after + 1, after + 2, ...
   std::vector<Write> writes;
+  bool followed = false;  ///< whether some projection waits for such records
 };
 
 struct RowKey {

@@ -56,10 +56,19 @@ class Projection {
   /// log.
   virtual std::uint32_t version() const = 0;
   virtual Sink& sink() = 0;
+  /// The kinds of entities whose records it is made of; records of others are passed over. Empty: all kinds.
+  virtual std::span<const std::string> kinds() const { return {}; }
   /// Puts the effects of records into the sink, in a transaction that the caller begins and commits. The
   /// records are of one shard, in order. The same records may come again after an error or a crash, in other
   /// portions, but never after they were committed. An error, or an exception, takes back the transaction.
   virtual std::optional<Error> project(std::span<const v1::JournalRecord> records) = 0;
+
+  /// Whether it builds on what truncation has left of a log: then project_base() gets, before the first
+  /// record of a shard, each entity whose records are gone, as it was after the last of them. Otherwise what
+  /// is gone is missed.
+  virtual bool uses_bases() const { return false; }
+  /// As project(); in the same transaction as the shard's first records.
+  virtual std::optional<Error> project_base(const v1::Snapshot&) { return std::nullopt; }
 };
 
 }  // namespace cx

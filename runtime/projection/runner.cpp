@@ -3,10 +3,37 @@
 #include <algorithm>
 #include <chrono>
 #include <exception>
+#include <google/protobuf/io/coded_stream.h>
+#include <google/protobuf/wire_format_lite.h>
 
 namespace cx {
 
 using std::chrono::milliseconds;
+
+namespace {
+
+/// Whether a serialised v1::JournalRecord is of one of the kinds, or cannot be told. Reads no more of it than
+/// the fields before the entity, which comes early.
+bool wants(std::span<const std::string> kinds, std::string_view record) {
+  if (kinds.empty()) return true;
+  google::protobuf::io::CodedInputStream in(reinterpret_cast<const std::uint8_t*>(record.data()),
+                                            static_cast<int>(record.size()));
+  using google::protobuf::internal::WireFormatLite;
+  for (auto tag = in.ReadTag(); tag != 0; tag = in.ReadTag()) {
+    if (WireFormatLite::GetTagFieldNumber(tag) != v1::JournalRecord::kEntityFieldNumber) {
+      if (!WireFormatLite::SkipField(&in, tag)) return true;
+      continue;
+    }
+    std::uint32_t size = 0;
+    const auto at = in.ReadVarint32(&size) ? static_cast<std::size_t>(in.CurrentPosition()) : record.size();
+    const auto entity = record.substr(std::min(at, record.size()), size);
+    const auto kind = entity.substr(0, entity.find('/'));
+    return std::find(kinds.begin(), kinds.end(), kind) != kinds.end();
+  }
+  return true;
+}
+
+}  // namespace
 
 Runner::Runner(Projection& projection, Journal& journal, Executor& executor, const Clock& clock,
                const ProjectorOptions& options)
@@ -135,6 +162,7 @@ void Runner::restart(const Cursors& cursors) {
   cursors_ = cursors;
   suspects_.clear();
   oldest_.clear();
+  unbased_.reset();
   for (std::uint32_t shard = 0; shard < kShards; ++shard) {
     durable_[shard].store(cursors[shard], std::memory_order_release);
     look(shard);
@@ -158,7 +186,10 @@ bool Runner::look(std::uint32_t shard) {
   } else {
     heads_[shard] = *head;
     if (cursor + 1 < head->first) {
-      now_.missed += head->first - 1 - cursor;
+      if (cursor == 0 && projection_.uses_bases())
+        unbased_.set(shard);
+      else
+        now_.missed += head->first - 1 - cursor;
       cursor = head->first - 1;
     }
     return true;
@@ -208,6 +239,8 @@ void Runner::skip_now(const CursorMove& record) {
   const auto found = suspects_.find(record.shard);
   if (found == suspects_.end() || cursors_[record.shard] + 1 != record.sequence) return;
   if (auto error = projection_.sink().begin()) return sink_failed(std::move(*error));
+  if (unbased_[record.shard])
+    (void)project_bases(record.shard);  // one that cannot be projected is given up, too
   if (commit({&record, 1})) suspects_.erase(record.shard);
 }
 
@@ -252,33 +285,57 @@ void Runner::step() {
   for (const auto& move : moves) ready_.set(move.shard);
 }
 
+// Adds what truncation has left of a shard to the transaction. Until it is committed the shard's cursor in
+// the sink is 0, so that nothing more of the log is truncated.
+std::optional<Error> Runner::project_bases(std::uint32_t shard) {
+  std::optional<Error> error;
+  v1::Snapshot base;
+  const auto failure =
+      journal_.scan(Table::bases, shard, "", [&](std::string_view key, std::string_view bytes) {
+        if (base.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())))
+          error = projection_.project_base(base);
+        else
+          error = Error{Code::internal, "corrupt",
+                        "What truncation has left of " + std::string(key) +
+                            " is not a cx.v1.Snapshot. Restore the log.",
+                        ""};
+        records_left_ -= std::min<std::size_t>(records_left_, 1);
+        return !error;
+      });
+  return failure ? failure : error;
+}
+
 // Adds the next records of a shard to the transaction; false when that spoilt it.
 bool Runner::project(std::uint32_t shard, std::size_t limit, std::vector<CursorMove>& moves) {
   if (!look(shard)) return true;
   limit = std::min(limit, records_left_);
   const auto after = cursors_[shard];
-  std::size_t count = 0;
+  std::size_t count = 0, passed = 0;  // records that it wants, and all
   bool drained = true;
   std::optional<Error> unreadable;
   const auto failure = journal_.read(shard, after, [&](std::uint64_t sequence, std::string_view bytes) {
     drained = false;
     if (count == limit || bytes_left_ == 0) return false;
+    const bool wanted = sequence != after + passed + 1 || wants(projection_.kinds(), bytes);
+    if (wanted && limit == 1 && passed > 0) return false;  // it may be stuck: it comes first in the next turn
     if (records_.size() == count) records_.emplace_back();
-    if (sequence != after + count + 1 ||
-        !records_[count].ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
+    if (wanted && (sequence != after + passed + 1 ||
+                   !records_[count].ParseFromArray(bytes.data(), static_cast<int>(bytes.size())))) {
       unreadable =
           Error{Code::internal, "corrupt",
-                "Record " + std::to_string(after + count + 1) + " of shard " + std::to_string(shard) +
+                "Record " + std::to_string(after + passed + 1) + " of shard " + std::to_string(shard) +
                     " is missing or is not a cx.v1.JournalRecord. Restore the log, or skip the record.",
                 ""};
       return false;
     }
-    ++count;
+    ++passed;
+    if (wanted) ++count;
     bytes_left_ -= std::min(bytes_left_, bytes.size());
     drained = true;
     return true;
   });
-  if (count == 0) {  // what follows good records is met again
+  const bool bases = unbased_[shard];
+  if (passed == 0 && (failure || unreadable || !bases)) {  // what follows good records is met again
     if (failure || unreadable)
       suspect(shard, 1, failure ? *failure : *unreadable);
     else
@@ -287,16 +344,17 @@ bool Runner::project(std::uint32_t shard, std::size_t limit, std::vector<CursorM
   }
   std::optional<Error> error;
   try {
-    error = projection_.project({records_.data(), count});
+    if (bases) error = project_bases(shard);
+    if (!error && count > 0) error = projection_.project({records_.data(), count});
   } catch (const std::exception& e) {
     error = Error{Code::internal, "projection-failed", now_.name + " threw: " + e.what(), ""};
   }
   if (error) {
-    suspect(shard, count, std::move(*error));
+    suspect(shard, std::max<std::size_t>(count, 1), std::move(*error));
     return false;
   }
-  moves.push_back({shard, after + count});
-  records_left_ -= count;
+  moves.push_back({shard, after + passed});
+  records_left_ -= std::min(records_left_, count);
   if (drained && !failure) ready_.reset(shard);
   return true;
 }
@@ -311,6 +369,7 @@ bool Runner::commit(std::span<const CursorMove> moves) {
   for (const auto& move : moves) {
     now_.projected += move.sequence - cursors_[move.shard];
     cursors_[move.shard] = move.sequence;
+    unbased_.reset(move.shard);
     const auto suspect = suspects_.find(move.shard);
     if (suspect == suspects_.end()) continue;
     static_cast<Trouble&>(suspect->second) = {};

@@ -52,6 +52,7 @@ class Runner {
   void skip_now(const CursorMove& record);
   void step();
   bool project(std::uint32_t shard, std::size_t limit, std::vector<CursorMove>& moves);
+  std::optional<Error> project_bases(std::uint32_t shard);
   bool commit(std::span<const CursorMove> moves);
   void suspect(std::uint32_t shard, std::size_t records, Error error);
   void sink_failed(Error error);
@@ -74,6 +75,7 @@ class Runner {
   Cursors cursors_{};
   std::array<Head, kShards> heads_{};              // as seen last
   Shards ready_;                                   // may have records after the cursor
+  Shards unbased_;                                 // begin with what truncation has left
   std::uint32_t next_ = 0;                         // the shard that is first in the next turn
   std::size_t records_left_ = 0, bytes_left_ = 0;  // of this turn's bounds
   Trouble sink_;

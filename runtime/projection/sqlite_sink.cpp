@@ -1,7 +1,6 @@
 #include "runtime/projection/sqlite_sink.hpp"
 
 #include <sqlite3.h>
-#include <vector>
 
 namespace cx {
 namespace {
@@ -19,33 +18,9 @@ SqliteSink::~SqliteSink() {
 }
 
 void SqliteSink::close() {
-  for (const auto& [sql, statement] : statements_) sqlite3_finalize(statement);
   statements_.clear();
   sqlite3_close(db_);
   db_ = nullptr;
-}
-
-Error SqliteSink::failure(std::string_view doing) const {
-  const int code = db_ == nullptr ? SQLITE_NOMEM : sqlite3_errcode(db_);
-  const char* type = "storage-failed";
-  const char* advice = "Look at the disk and at what the system logs say about it.";
-  if (code == SQLITE_FULL) {
-    type = "disk-full";
-    advice = "Free space on its disk.";
-  } else if (code == SQLITE_READONLY || code == SQLITE_CANTOPEN || code == SQLITE_PERM) {
-    type = "read-only";
-    advice = "Make its directory, and let this process write there.";
-  } else if (code == SQLITE_CORRUPT || code == SQLITE_NOTADB) {
-    type = "corrupt";
-    advice = "Delete the file: it is built again from the journal.";
-  } else if (code == SQLITE_BUSY || code == SQLITE_LOCKED) {
-    type = "data-directory-in-use";
-    advice = "Another process writes to it: stop that.";
-  }
-  return {Code::unavailable, type,
-          path_ + ": " + (db_ == nullptr ? "out of memory" : sqlite3_errmsg(db_)) +
-              ", in: " + std::string(doing.substr(0, 200)) + ". " + advice,
-          ""};
 }
 
 std::optional<Error> SqliteSink::script(const std::string& sql) {
@@ -87,11 +62,13 @@ std::optional<Error> SqliteSink::reset(std::uint32_t version) {
     *static_cast<std::string*>(to) += std::string("DROP ") + columns[0] + " \"" + columns[1] + "\";";
     return 0;
   };
-  // Indices and triggers go with their tables.
+  // Indices and triggers go with their tables, and so do the tables behind a virtual one.
   const char* what =
-      "SELECT type, name FROM sqlite_master WHERE type IN ('table', 'view')"
+      "SELECT iif(type = 'view', 'VIEW', 'TABLE'), name FROM pragma_table_list"
+      " WHERE schema = 'main' AND type IN ('table', 'view', 'virtual')"
       " AND name NOT LIKE 'cx\\_%' ESCAPE '\\' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'";
-  if (sqlite3_exec(db_, what, drop, &sql, nullptr) != SQLITE_OK) return failure(what);
+  if (reset_ == Reset::drop && sqlite3_exec(db_, what, drop, &sql, nullptr) != SQLITE_OK)
+    return failure(what);
   sql += "DELETE FROM cx_cursors; DELETE FROM cx_version; INSERT INTO cx_version VALUES (" +
          std::to_string(version) + ");" + schema_ + ";COMMIT";
   auto error = script(sql);
@@ -122,34 +99,17 @@ std::optional<Error> SqliteSink::sync() {
       "PRAGMA synchronous=FULL; UPDATE cx_version SET version = version; PRAGMA synchronous=NORMAL");
 }
 
-std::optional<Error> SqliteSink::run(std::string_view sql, std::initializer_list<Value> values) {
-  auto known = statements_.find(sql);
-  if (known == statements_.end()) {
-    sqlite3_stmt* prepared = nullptr;
-    const auto size = static_cast<int>(sql.size());
-    if (sqlite3_prepare_v3(db_, sql.data(), size, SQLITE_PREPARE_PERSISTENT, &prepared, nullptr) != SQLITE_OK)
-      return failure(sql);
-    known = statements_.emplace(sql, prepared).first;
-  }
-  auto* statement = known->second;
-  int at = 0;
-  for (const auto& value : values) {
-    ++at;
-    if (const auto* n = std::get_if<std::int64_t>(&value))
-      sqlite3_bind_int64(statement, at, *n);
-    else if (const auto* x = std::get_if<double>(&value))
-      sqlite3_bind_double(statement, at, *x);
-    else if (const auto* text = std::get_if<std::string_view>(&value))
-      sqlite3_bind_text64(statement, at, text->data(), text->size(), SQLITE_STATIC, SQLITE_UTF8);
-    else
-      sqlite3_bind_null(statement, at);
-  }
-  int step = SQLITE_ROW;
-  while (step == SQLITE_ROW) step = sqlite3_step(statement);
+std::optional<Error> SqliteSink::run(std::string_view sql, std::initializer_list<Value> values,
+                                     const Visit& visit) {
+  auto* const statement = statements_.prepare(db_, sql);
+  if (statement == nullptr) return failure(sql);
+  sqlite::bind(statement, values);
+  int step = sqlite3_step(statement);
+  for (; step == SQLITE_ROW; step = sqlite3_step(statement))
+    if (visit) visit(sqlite::Row(statement));
   std::optional<Error> error;
   if (step != SQLITE_DONE) error = failure(sql);
-  sqlite3_reset(statement);
-  sqlite3_clear_bindings(statement);
+  sqlite::finish(statement);
   return error;
 }
 

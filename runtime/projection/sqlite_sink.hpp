@@ -1,25 +1,27 @@
 #pragma once
 
-#include <cstdint>
+#include <functional>
 #include <initializer_list>
-#include <map>
+#include <string>
 #include <string_view>
-#include <variant>
 
 #include "runtime/projection/projection.hpp"
-
-struct sqlite3;
-struct sqlite3_stmt;
+#include "runtime/projection/sqlite.hpp"
 
 namespace cx {
 
-/// Effects as rows of an SQLite file, which others may read meanwhile through connections of their own.
-/// Tables whose names begin with "cx_" are ours.
+/// Effects as rows of an SQLite file, which others may read meanwhile through connections of their own
+/// (SqliteReader). Tables whose names begin with "cx_" are ours.
 class SqliteSink final : public Sink {
  public:
+  /// What a reset does to the rows. With `keep`, for what outlives the log that it was made from, they stay,
+  /// `schema` has to put up with tables that exist, and the projection with records that it had before.
+  enum class Reset { drop, keep };
+
   /// `schema` creates tables and indices; it runs in an empty file and after every reset, so that a new
   /// schema is a new version of the projection.
-  SqliteSink(std::string path, std::string schema) : path_(std::move(path)), schema_(std::move(schema)) {}
+  SqliteSink(std::string path, std::string schema, Reset reset = Reset::drop)
+      : path_(std::move(path)), schema_(std::move(schema)), reset_(reset) {}
   ~SqliteSink() override;
   SqliteSink(const SqliteSink&) = delete;
   SqliteSink& operator=(const SqliteSink&) = delete;
@@ -31,21 +33,25 @@ class SqliteSink final : public Sink {
   void rollback() override;
   std::optional<Error> sync() override;
 
-  /// For the projection, in a transaction: runs one statement with its parameters, "?1" being the first.
-  /// Statements are prepared once and kept, so their text has to be one of few.
-  using Value = std::variant<std::nullptr_t, std::int64_t, double, std::string_view>;
-  std::optional<Error> run(std::string_view sql, std::initializer_list<Value> values = {});
+  /// For the projection, in a transaction: runs one statement with its parameters, "?1" being the first, and
+  /// gives the rows that it leads to to `visit`. Statements are prepared once and kept, so their text has to
+  /// be one of few.
+  using Value = sqlite::Value;
+  using Visit = std::function<void(const sqlite::Row&)>;
+  std::optional<Error> run(std::string_view sql, std::initializer_list<Value> values = {},
+                           const Visit& visit = nullptr);
 
  private:
   std::optional<Error> open();
   void close();
   std::optional<Error> script(const std::string& sql);
-  Error failure(std::string_view doing) const;
+  Error failure(std::string_view doing) const { return sqlite::failure(db_, path_, doing); }
 
   const std::string path_, schema_;
+  const Reset reset_;
   sqlite3* db_ = nullptr;
   bool in_doubt_ = true;  // not open, or a commit failed
-  std::map<std::string, sqlite3_stmt*, std::less<>> statements_;
+  sqlite::Statements statements_;
 };
 
 }  // namespace cx

@@ -66,7 +66,8 @@ class Reply:
 class Client:
     """One connection. A response that breaks off fails the test, here and not in the caller."""
 
-    def __init__(self, port):
+    def __init__(self, port, key=None):
+        self.key = key  # shown by get() and call()
         self.socket = socket.create_connection(("127.0.0.1", port), PATIENCE)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.file = self.socket.makefile("rb")
@@ -120,8 +121,23 @@ class Client:
         assert line.endswith(b"\r\n"), f"the response broke off: {line}"
         return line[:-2].decode()
 
-    def get(self, path):
-        self.send(message("GET", path))
+    def _credential(self):
+        return {"authorization": f"Bearer {self.key}"} if self.key else {}
+
+    def get(self, path, **fields):
+        return self.call("GET", path, **fields)
+
+    def call(self, method, path, body=None, **fields):
+        """`body`: an object to send as JSON, or bytes."""
+        fields = {**self._credential(), **fields}
+        if body is None:
+            body = b""
+            if method == "POST":
+                fields.setdefault("content_type", None)
+        else:
+            body = body if isinstance(body, bytes) else json.dumps(body).encode()
+            fields = {"content_type": "application/json", "content_length": len(body), **fields}
+        self.send(message(method, path, body, **fields))
         return self.receive()
 
     def bid(self, request, **fields):
@@ -136,8 +152,9 @@ class Node:
 
     def __init__(self, folder, *flags):
         self.stderr = folder / "stderr"
+        self.data = folder / "data"
         self.terminated = self.killed = False
-        command = [CAMPAIGND, "--http-port", "0", "--grpc-port", "0", "--data", folder / "data", *flags]
+        command = [CAMPAIGND, "--http-port", "0", "--grpc-port", "0", "--data", self.data, *flags]
         with open(self.stderr, "wb") as stderr:
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=stderr, stderr=stderr)
         try:
@@ -185,12 +202,27 @@ class Node:
         assert self.process.wait(PATIENCE) == self.exit_code, self.log()
         assert not SANITIZER.search(self.log()), self.log()
 
-    def client(self):
-        return Client(self.port)
+    @property
+    def key(self):
+        """The key of the administrator that the node made when it first started."""
+        return (self.data / "admin.key").read_text().strip()
 
-    def get(self, path):
-        with self.client() as client:
-            return client.get(path)
+    def client(self, key=None):
+        return Client(self.port, key or self.key)
+
+    def get(self, path, **fields):
+        return self.call("GET", path, **fields)
+
+    def call(self, method, path, body=None, key=None, **fields):
+        with self.client(key) as client:
+            return client.call(method, path, body, **fields)
+
+    def ctl(self, *words, **options):
+        """Runs campaignctl against the node, as its administrator."""
+        command = [CAMPAIGNCTL, "--server", f"http://127.0.0.1:{self.port}", "--key-file", self.data / "admin.key",
+                   *words]
+        return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, stdin=subprocess.DEVNULL,
+                              env=dict(os.environ, HOME="/"), **options)
 
     def bid(self, request, **fields):
         with self.client() as client:

@@ -138,12 +138,9 @@ def test_there_are_no_dead_letters(node):
     assert node.get("/v1/deadletters").json() == {"dead_letters": [], "next": ""}
     for verb in ("replay", "discard"):
         with node.client() as client:
-            client.send(message("POST", f"/v1/deadletters:{verb}", b'{"id":"17-1-0"}'))
-            assert client.receive().status == 404
-            client.send(message("POST", f"/v1/deadletters:{verb}", b'{"id":"1024-1-0"}'))
-            assert client.receive().status == 404
-            client.send(message("POST", f"/v1/deadletters:{verb}", b'{"id":"x"}'))
-            assert client.receive().status == 400
+            assert client.call("POST", f"/v1/deadletters:{verb}", {"id": "17-1-0"}).status == 404
+            assert client.call("POST", f"/v1/deadletters:{verb}", {"id": "1024-1-0"}).status == 404
+            assert client.call("POST", f"/v1/deadletters:{verb}", {"id": "x"}).status == 400
 
 
 def test_everything_survives_a_restart(tmp_path):
@@ -164,8 +161,7 @@ def test_everything_survives_a_restart(tmp_path):
 @pytest.mark.skipif(not CAMPAIGNCTL.exists(), reason=f"SKIPPED: {CAMPAIGNCTL} is not built")
 class TestCampaignctl:
     def run(self, node, *words, code=0):
-        command = [CAMPAIGNCTL, "--server", f"http://127.0.0.1:{node.port}", *words]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, env=dict(os.environ, HOME="/"))
+        done = node.ctl(*words)
         assert done.returncode == code, done.stderr
         return done
 

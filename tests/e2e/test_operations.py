@@ -133,8 +133,7 @@ def test_customers_sleep_and_are_remembered(start):
 @pytest.mark.skipif(not CAMPAIGNCTL.exists(), reason=f"SKIPPED: {CAMPAIGNCTL} is not built")
 class TestCampaignctl:
     def run(self, node, *arguments):
-        command = [CAMPAIGNCTL, "--server", f"http://127.0.0.1:{node.port}", *arguments]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, env=dict(os.environ, HOME="/"))
+        done = node.ctl(*arguments)
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
 

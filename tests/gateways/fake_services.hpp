@@ -13,7 +13,7 @@
 namespace cx::test {
 
 inline Services::Reply version(const std::string& text) {
-  auto reply = std::make_unique<v1::VersionReply>();
+  auto reply = std::make_shared<v1::VersionReply>();
   reply->set_version(text);
   return {std::move(reply)};
 }
@@ -24,11 +24,12 @@ class FakeServices {
  public:
   explicit FakeServices(Services& services) {
     services.add("cx.v1.Operations.Version", [](const auto&) { return version("1.2.3"); });
-    services.add("cx.v1.Operations.Topology", [this](const auto&, Services::Respond respond) {
-      const std::lock_guard lock(mutex_);
-      waiting_.push_back(std::move(respond));
-      arrived_.notify_one();
-    });
+    services.add("cx.v1.Operations.Topology",
+                 Services::Unary([this](const CallContext&, const auto&, Services::Respond respond) {
+                   const std::lock_guard lock(mutex_);
+                   waiting_.push_back(std::move(respond));
+                   arrived_.notify_one();
+                 }));
   }
 
   /// The oldest request that waits.
@@ -42,7 +43,7 @@ class FakeServices {
 
   /// A topology of one node.
   static Services::Reply topology(const std::string& node) {
-    auto reply = std::make_unique<v1::TopologyReply>();
+    auto reply = std::make_shared<v1::TopologyReply>();
     reply->add_nodes()->set_name(node);
     return {std::move(reply)};
   }

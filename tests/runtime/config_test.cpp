@@ -29,6 +29,20 @@ TEST_CASE("what a document names is set, the rest stays") {
   CHECK_FALSE(read_yaml("", "t", config));
 }
 
+TEST_CASE("a list of messages or texts replaces the one before") {
+  v1::NodeConfig config;
+  config.mutable_auth()->add_issuers()->set_issuer("before");
+  REQUIRE_FALSE(
+      read_yaml("auth:\n  issuers:\n  - {issuer: a, audience: x}\n  - {issuer: b, audience: y}\n"
+                "  oidc: [{name: one, issuer: i, client_id: c, redirect_url: r, tenant: t, roles: [v, w]}]\n",
+                "t", config));
+  REQUIRE(config.auth().issuers_size() == 2);
+  CHECK(config.auth().issuers(1).issuer() == "b");
+  CHECK(config.auth().oidc(0).roles_size() == 2);
+  REQUIRE_FALSE(read_yaml("auth: {issuers: []}", "t", config));
+  CHECK(config.auth().issuers_size() == 0);
+}
+
 TEST_CASE("an error names the line, the key and what would do") {
   const std::pair<const char*, const char*> cases[] = {
       {"node: a\nhttp:\n  prot: 1\n",
@@ -50,6 +64,14 @@ TEST_CASE("an error names the line, the key and what would do") {
       {"node: a\n---\nnode: b\n", "test.yaml:3:1: a second document starts here"},
       {"tenant: Acme Corp", "tenant is 'Acme Corp'; it must be 1 to 63 of a-z, 0-9, -."},
       {"a: [1\n", "not YAML"},
+      {"auth: {issuers: {}}", "test.yaml:1:17: auth.issuers must be a list"},
+      {"auth: {issuers: [1]}", "test.yaml:1:18: auth.issuers.1 must be a mapping of keys to values"},
+      {"auth:\n  issuers:\n    - {issuer: a, audience: b}\n    - {issuer: a}\n",
+       "test.yaml:4:7: auth.issuers.2 must have a value for audience"},
+      {"auth: {issuers: [{issuer: a, audience: b, aud: c}]}", "auth.issuers.1.aud is not a key here"},
+      {"auth: {oidc: [{name: Big One}]}", "auth.oidc.1.name is 'Big One'; it must be 1 to 63 of"},
+      {"auth: {oidc: [{roles: viewer}]}", "auth.oidc.1.roles must be a list"},
+      {"auth: {oidc: [{roles: [[viewer]]}]}", "auth.oidc.1.roles must hold single values"},
   };
   for (const auto& [yaml, wanted] : cases) {
     CAPTURE(std::string(yaml));
@@ -93,6 +115,24 @@ TEST_CASE("the shipped configuration is valid and names every setting") {
     CAPTURE(setting.key);
     CHECK(text.str().find(leaf + ":") != std::string::npos);
   }
+}
+
+TEST_CASE("a list of texts replaces what was there, and is one flag with commas") {
+  v1::NodeConfig config;
+  config.mutable_http()->add_cors_origins("https://before");
+  REQUIRE_FALSE(read_yaml("http:\n  cors_origins:\n    - https://a\n    - https://b\n", "t", config));
+  CHECK(get_setting(config, "http.cors_origins") == "https://a,https://b");
+  REQUIRE_FALSE(set_setting(config, "http.cors_origins", "https://c,https://d", "--http-cors-origins"));
+  CHECK(config.http().cors_origins_size() == 2);
+  CHECK(config.http().cors_origins(1) == "https://d");
+  REQUIRE_FALSE(set_setting(config, "http.cors_origins", "", "--http-cors-origins"));
+  CHECK(config.http().cors_origins_size() == 0);
+  REQUIRE_FALSE(read_yaml("http: {cors_origins: [], tls: {certificate: a.pem}}", "t", config));
+  CHECK(config.http().tls().certificate() == "a.pem");
+  CHECK(refusal("http: {cors_origins: https://a}").find("http.cors_origins must be a list") !=
+        std::string::npos);
+  CHECK(refusal("http: {cors_origins: [[a]]}").find("http.cors_origins must hold single values") !=
+        std::string::npos);
 }
 
 }  // namespace cx

@@ -11,12 +11,26 @@
 namespace cx::ctl {
 namespace {
 
-std::vector<Flag> all_flags() {
-  std::vector<Flag> flags = everywhere();
+/// Flags of every command that was written by hand: one that a command has no use for is told from one that
+/// there is not.
+const std::vector<Flag>& common_flags() {
+  static const std::vector<Flag> kFlags = [] {
+    std::vector<Flag> flags = everywhere();
+    flags.insert(flags.end(), asking().begin(), asking().end());
+    for (const auto& command : commands())
+      for (const auto& flag : command.flags)
+        if (!command.from_contract && find_flag(flags, flag.name) == nullptr) flags.push_back(flag);
+    return flags;
+  }();
+  return kFlags;
+}
+
+/// A flag that stands before its command, which is not known yet.
+const Flag* flag_of_any(const std::string& word) {
+  if (const auto* flag = flag_of(common_flags(), word)) return flag;
   for (const auto& command : commands())
-    for (const auto& flag : command.flags)
-      if (find_flag(flags, flag.name) == nullptr) flags.push_back(flag);
-  return flags;
+    if (const auto* flag = flag_of(find_command(command.path)->flags, word)) return flag;
+  return nullptr;
 }
 
 void add_flags(CLI::App& app, const std::vector<Flag>& flags) {
@@ -31,29 +45,20 @@ void add_flags(CLI::App& app, const std::vector<Flag>& flags) {
   }
 }
 
-CLI::App& add_below(CLI::App& app, const std::string& name) {
-  for (auto* below : app.get_subcommands({}))
-    if (below->get_name() == name) return *below;
-  auto* below = app.add_subcommand(name)->require_subcommand(0, 1);
-  below->allow_extras();
-  return *below;
-}
-
-/// Flags are known at every level, so that they may stand before the verb; which of them the command takes is
-/// judged when it is known.
-void build(CLI::App& app) {
+/// Everything that the command or another one takes, the command's own meaning of a name first.
+void build(CLI::App& app, const Command* command) {
   app.set_help_flag();
-  app.require_subcommand(0, 1);
   app.allow_extras();
-  const auto flags = all_flags();
-  add_flags(app, flags);
-  for (const auto& command : commands()) {
-    const auto space = command.path.find(' ');
-    CLI::App& noun = add_below(app, command.path.substr(0, space));
-    CLI::App& leaf = space == std::string::npos ? noun : add_below(noun, command.path.substr(space + 1));
-    add_flags(leaf, flags);
-    for (const auto& argument : command.arguments) leaf.add_option(argument.name);
+  std::vector<Flag> flags = command == nullptr ? std::vector<Flag>{} : command->flags;
+  for (const auto& flag : common_flags()) {
+    if (find_flag(flags, flag.name) != nullptr) continue;
+    Flag other = flag;
+    if (other.letter != 0 && flag_of(flags, fmt::format("-{}", other.letter)) != nullptr) other.letter = 0;
+    flags.push_back(std::move(other));
   }
+  add_flags(app, flags);
+  if (command != nullptr)
+    for (const auto& argument : command->arguments) app.add_option(argument.name);
 }
 
 std::string where_to_read(const std::string& path) {
@@ -63,7 +68,8 @@ std::string where_to_read(const std::string& path) {
 std::vector<std::string> flag_words(const std::vector<Flag>& flags) {
   std::vector<std::string> words;
   words.reserve(flags.size());
-  for (const auto& flag : flags) words.push_back("--" + flag.name);
+  for (const auto& flag : flags)
+    if (!flag.hidden) words.push_back("--" + flag.name);
   return words;
 }
 
@@ -71,9 +77,12 @@ Failure unknown_word(const std::string& word, const Command* command) {
   const std::string path = command == nullptr ? "" : command->path;
   if (word.starts_with("-")) {
     const auto name = word.substr(0, word.find('='));
-    const auto known = flag_words(command != nullptr && command->run ? command->flags : all_flags());
-    return usage(
-        fmt::format("there is no flag {}{}; {}", name, did_you_mean(name, known), where_to_read(path)));
+    const auto known = flag_words(command != nullptr && command->run ? command->flags : common_flags());
+    auto guess = did_you_mean(name, known);
+    for (const auto& longer : known)
+      if (guess.empty() && name.size() > 4 && longer.starts_with(name))
+        guess = fmt::format(" (did you mean {}?)", longer);
+    return usage(fmt::format("there is no flag {}{}; {}", name, guess, where_to_read(path)));
   }
   const auto below = words_below(path);
   if (!below.empty())
@@ -90,6 +99,7 @@ std::optional<Failure> check(const Parsed& parsed) {
                              where_to_read(command.path)));
   for (const auto& argument : command.arguments) {
     const auto found = parsed.given.find(argument.name);
+    if (found == parsed.given.end() && argument.optional) continue;
     if (found == parsed.given.end())
       return usage(fmt::format("{} needs {}; {}", command.path, argument.name, where_to_read(command.path)));
     if (auto failure = check_choice(argument.name, found->second.back(), argument.choices)) return failure;
@@ -103,7 +113,7 @@ std::optional<Failure> check(const Parsed& parsed) {
           fmt::format("{} has no use for --{}; {}", command.path, name, where_to_read(command.path)));
     for (const auto& value : values) {
       if (auto failure = check_choice("--" + name, value, flag->choices)) return failure;
-      if (flag->takes_word() && value.empty())
+      if (flag->takes_word() && value.empty() && flag->value != "TEXT")
         return usage(fmt::format("--{} is empty; it takes {}", name, flag->value));
     }
   }
@@ -125,10 +135,35 @@ const Flag* find_flag(const std::vector<Flag>& flags, const std::string& name) {
   return found == flags.end() ? nullptr : &*found;
 }
 
-const Command* find_command(const std::string& path) {
-  for (const auto& command : commands())
-    if (command.path == path) return &command;
+const Flag* flag_of(const std::vector<Flag>& flags, const std::string& word) {
+  if (word.starts_with("--")) return find_flag(flags, word.substr(2, word.find('=') - 2));
+  for (const auto& flag : flags)
+    if (word.size() == 2 && word[0] == '-' && flag.letter == word[1]) return &flag;
   return nullptr;
+}
+
+Way follow(const std::vector<std::string>& words) {
+  Way way;
+  bool arrived = false;
+  for (std::size_t i = 0; i < words.size(); ++i) {
+    const std::string& word = words[i];
+    const bool is_flag = word.size() > 1 && word[0] == '-';
+    if (arrived || word == "--" || is_flag) {
+      arrived |= word == "--";
+      way.rest.push_back(word);
+      if (arrived || word.find('=') != word.npos) continue;
+      const auto* flag = flag_of_any(word);
+      if (flag != nullptr && flag->takes_word() && i + 1 < words.size()) way.rest.push_back(words[++i]);
+    } else if (const auto below = words_below(way.path);
+               std::find(below.begin(), below.end(), word) != below.end()) {
+      way.path += (way.path.empty() ? "" : " ") + word;
+      arrived = words_below(way.path).empty();
+    } else {
+      way.rest.push_back(word);
+      arrived = true;
+    }
+  }
+  return way;
 }
 
 std::vector<std::string> words_below(const std::string& path) {
@@ -144,36 +179,30 @@ std::vector<std::string> words_below(const std::string& path) {
 
 Parsed parse(const std::vector<std::string>& words) {
   Parsed parsed;
+  const auto way = follow(words);
+  parsed.command = find_command(way.path);
   CLI::App app;
-  build(app);
+  build(app, parsed.command);
   std::string error;
   try {
-    app.parse(std::vector<std::string>(words.rbegin(), words.rend()));  // it takes them from the back
+    app.parse(std::vector<std::string>(way.rest.rbegin(), way.rest.rend()));  // it takes them from the back
   } catch (const CLI::ArgumentMismatch& e) {
     const std::string what = e.what();  // "--name: …"
     error = what.substr(0, what.find(':')) + " needs a value";
   } catch (const CLI::ParseError& e) {
     error = e.what();
   }
-  std::string path;
-  std::string unknown;
-  for (CLI::App* level = &app; level != nullptr;) {
-    if (level != &app) path += (path.empty() ? "" : " ") + level->get_name();
-    for (const auto* option : level->get_options()) {
-      if (option->count() == 0) continue;
-      auto& values = parsed.given[option->get_single_name()];
-      for (const auto& value : option->results()) values.push_back(value);
-    }
-    if (const auto rest = level->remaining(); unknown.empty() && !rest.empty()) unknown = rest.front();
-    const auto below = level->get_subcommands();
-    level = below.empty() ? nullptr : below.front();
+  for (const auto* option : app.get_options()) {
+    if (option->count() == 0) continue;
+    auto& values = parsed.given[option->get_single_name()];
+    for (const auto& value : option->results()) values.push_back(value);
   }
-  parsed.command = find_command(path);
+  const auto unknown = app.remaining();
   if (parsed.given.contains("help")) return parsed;
   if (!error.empty())
-    parsed.failure = usage(fmt::format("{}; {}", error, where_to_read(path)));
+    parsed.failure = usage(fmt::format("{}; {}", error, where_to_read(way.path)));
   else if (!unknown.empty())
-    parsed.failure = unknown_word(unknown, parsed.command);
+    parsed.failure = unknown_word(unknown.front(), parsed.command);
   else if (parsed.command != nullptr)
     parsed.failure = check(parsed);
   return parsed;

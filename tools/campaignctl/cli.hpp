@@ -19,6 +19,14 @@ struct Parsed {
 /// has no use for is a failure, and so is a word that nothing is called by.
 Parsed parse(const std::vector<std::string>& words);
 
+/// The command that words lead to, and those that do not name it. `path` may be no command's, only a noun's,
+/// or empty.
+struct Way {
+  std::string path;
+  std::vector<std::string> rest;
+};
+Way follow(const std::vector<std::string>& words);
+
 /// Help for one command, or for all when there is none.
 std::string help(const Command* command);
 
@@ -31,7 +39,8 @@ std::vector<std::string> words_below(const std::string& path);
 /// A usage failure unless `value` is one of `choices`, or there are none.
 std::optional<Failure> check_choice(const std::string& what, const std::string& value,
                                     const std::vector<std::string>& choices);
-const Command* find_command(const std::string& path);
+/// By "--name", "--name=value" or "-n"; null where there is none.
+const Flag* flag_of(const std::vector<Flag>& flags, const std::string& word);
 const Flag* find_flag(const std::vector<Flag>& flags, const std::string& name);
 
 }  // namespace cx::ctl

@@ -5,6 +5,7 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/redirect_error.hpp>
+#include <boost/asio/ssl.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/beast/core.hpp>
 #include <boost/beast/http.hpp>
@@ -27,28 +28,34 @@ using Steady = std::chrono::steady_clock;
 
 struct Target {
   std::string host, port, authority, prefix;
+  bool tls = false;
 };
 
 Outcome<Target> parse_url(const Setting& server) {
   const auto url = boost::urls::parse_uri(server.value);
   const auto refuse = [&](const char* why) {
-    return usage(
-        fmt::format("the server {} ({}) {}; write http://host:port", server.value, server.origin, why));
+    return usage(fmt::format("the server {} ({}) {}; write http://host:port or https://host:port",
+                             server.value, server.origin, why));
   };
   if (!url || url->host().empty()) return refuse("is not a URL");
   if (url->has_port() && url->port_number() == 0)
     return refuse("has no port from 1 to 65535 behind the colon");
-  if (url->scheme() != "http") return refuse("is not reachable: only http is spoken");
+  const bool tls = url->scheme() == "https";
+  if (!tls && url->scheme() != "http") return refuse("is not reachable: only http and https are spoken");
   if (url->has_userinfo()) return refuse("names a user, and a URL is no place for secrets");
   if (url->has_query() || url->has_fragment()) return refuse("has more than a path behind the host");
   std::string prefix(url->encoded_path());
   while (prefix.ends_with('/')) prefix.pop_back();
-  return Target{url->host_address(), url->has_port() ? std::string(url->port()) : "80",
-                std::string(url->encoded_host_and_port()), prefix};
+  return Target{url->host_address(),
+                url->has_port() ? std::string(url->port())
+                : tls           ? "443"
+                                : "80",
+                std::string(url->encoded_host_and_port()), prefix, tls};
 }
 
 struct Exchange {
   asio::io_context io{1};
+  std::optional<asio::ssl::context> tls;  // only where it is needed: it costs milliseconds
   const char* stage = "looking the name up";
   bool resolved = false;
   http::response<http::string_body> response;
@@ -57,26 +64,26 @@ struct Exchange {
   std::exception_ptr error;
 };
 
-asio::awaitable<void> talk(Exchange& x, const Target& target, const Request& request) {
-  tcp::resolver resolver(x.io);
-  const auto addresses = co_await resolver.async_resolve(target.host, target.port, asio::use_awaitable);
-  x.resolved = true;
-  x.stage = "connecting";
-  boost::beast::tcp_stream stream(x.io);
-  co_await stream.async_connect(addresses, asio::use_awaitable);
-  x.stage = "waiting for the answer";
-
-  const bool has_body = !request.content_type.empty();
-  http::request<http::string_body> message(has_body ? http::verb::post : http::verb::get,
-                                           target.prefix + request.path, 11);
+http::request<http::string_body> message_of(const Target& target, const Request& request) {
+  http::request<http::string_body> message;
+  message.version(11);
+  message.method_string(request.method());
+  message.target(target.prefix + request.path);
   message.set(http::field::host, target.authority);
   message.set(http::field::user_agent, fmt::format("campaignctl/{}", kVersion));
-  message.set(http::field::accept, "application/json, application/problem+json");
+  message.set(http::field::accept, "application/json, application/problem+json, application/x-ndjson");
   message.set(http::field::connection, "close");
-  if (has_body) message.set(http::field::content_type, request.content_type);
+  if (!request.content_type.empty()) message.set(http::field::content_type, request.content_type);
+  for (const auto& [name, value] : request.fields) message.set(name, value);
   message.body() = request.body;
   message.prepare_payload();
+  return message;
+}
 
+template <class Stream>
+asio::awaitable<void> ask(Exchange& x, Stream& stream, const Target& target, const Request& request) {
+  x.stage = "waiting for the answer";
+  const auto message = message_of(target, request);
   const auto sent = Steady::now();
   // A server that refuses a body early answers and closes while we still write: the answer says more than the
   // error.
@@ -90,9 +97,46 @@ asio::awaitable<void> talk(Exchange& x, const Target& target, const Request& req
   x.response = parser.release();
 }
 
+asio::awaitable<void> talk(Exchange& x, const Target& target, const Request& request) {
+  tcp::resolver resolver(x.io);
+  const auto addresses = co_await resolver.async_resolve(target.host, target.port, asio::use_awaitable);
+  x.resolved = true;
+  x.stage = "connecting";
+  if (!target.tls) {
+    boost::beast::tcp_stream stream(x.io);
+    co_await stream.async_connect(addresses, asio::use_awaitable);
+    co_await ask(x, stream, target, request);
+    co_return;
+  }
+  asio::ssl::stream<boost::beast::tcp_stream> stream(x.io, *x.tls);
+  co_await stream.next_layer().async_connect(addresses, asio::use_awaitable);
+  x.stage = "agreeing on TLS";
+  // An address has no name to send (RFC 6066, section 3).
+  boost::system::error_code not_an_address;
+  asio::ip::make_address(target.host, not_an_address);
+  if (not_an_address) SSL_set_tlsext_host_name(stream.native_handle(), target.host.c_str());
+  stream.set_verify_callback(asio::ssl::host_name_verification(target.host));
+  co_await stream.async_handshake(asio::ssl::stream_base::client, asio::use_awaitable);
+  co_await ask(x, stream, target, request);
+}
+
+/// Whom to trust, and from which version on.
+Outcome<void> set_up(asio::ssl::context& tls, const std::string& ca_file) {
+  boost::system::error_code error;
+  tls.set_options(asio::ssl::context::no_tlsv1 | asio::ssl::context::no_tlsv1_1);
+  tls.set_verify_mode(asio::ssl::verify_peer);
+  if (ca_file.empty())
+    tls.set_default_verify_paths(error);
+  else
+    tls.load_verify_file(ca_file, error);
+  if (!error) return {};
+  return usage(fmt::format("cannot read the certificates in {}: {}; --ca-file takes a file in PEM",
+                           ca_file.empty() ? "the system's folder" : ca_file, error.message()));
+}
+
 /// The server's problem document when it sent one, else one made of the status line.
 Failure problem(const http::response<http::string_body>& response, const std::string& url) {
-  Failure failure{exit_for(response.result_int()), "", "", ""};
+  Failure failure{exit_for(response.result_int()), "", "", "", response.result_int()};
   std::string reason(response.reason());
   if (reason.empty()) reason = http::obsolete_reason(response.result());
   boost::system::error_code error;
@@ -128,12 +172,25 @@ Outcome<void> check_url(const Setting& server) {
   return {};
 }
 
-Outcome<Response> exchange(const Setting& server, const Request& request, std::chrono::milliseconds timeout) {
+bool is_loopback(const std::string& url) {
+  const auto target = parse_url({url, ""});
+  if (!target) return false;
+  boost::system::error_code error;
+  const auto address = asio::ip::make_address(target->host, error);
+  return error ? target->host == "localhost" : address.is_loopback();
+}
+
+Outcome<Response> exchange(const Setting& server, const Request& request, std::chrono::milliseconds timeout,
+                           const std::string& ca_file) {
   const auto target = parse_url(server);
   if (!target) return target.error();
   const std::string url = server.value + request.path;
 
   auto x = std::make_unique<Exchange>();
+  if (target->tls) {
+    x->tls.emplace(asio::ssl::context::tls_client);
+    if (const auto ready = set_up(*x->tls, ca_file); !ready) return ready.error();
+  }
   asio::co_spawn(x->io, talk(*x, *target, request), [&x = *x](const std::exception_ptr& error) {
     x.error = error;
     x.done = true;
@@ -164,6 +221,12 @@ Outcome<Response> exchange(const Setting& server, const Request& request, std::c
                        fmt::format("{} does not answer in HTTP ({}); is it a campaignd?", where(server, url),
                                    e.code().message()),
                        ""};
+      if (e.code().category() == asio::error::get_ssl_category())
+        return Failure{
+            Exit::unreachable, "tls-failed",
+            fmt::format("cannot trust or talk to {}: {}; name who signed its certificate with --ca-file",
+                        where(server, url), e.code().message()),
+            ""};
       return Failure{
           Exit::unreachable, "unreachable",
           fmt::format(

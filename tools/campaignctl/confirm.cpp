@@ -13,7 +13,12 @@ const Flag kConfirm{"confirm", 0, "ID", "Do it without asking; repeat the ID to 
 
 namespace {
 
-/// A line from the terminal; what there was when it ends.
+Failure declined() {
+  return {Exit::interrupted, "declined", "nothing was changed", ""};
+}
+
+}  // namespace
+
 std::string ask_line(const std::string& prompt) {
   static_cast<void>(write_all(STDERR_FILENO, prompt));
   std::string line;
@@ -21,12 +26,6 @@ std::string ask_line(const std::string& prompt) {
   while (read(STDIN_FILENO, &c, 1) == 1 && c != '\n') line += c;
   return line;
 }
-
-Failure declined() {
-  return {Exit::interrupted, "declined", "nothing was changed", ""};
-}
-
-}  // namespace
 
 Outcome<void> can_ask(const Call& call, const Flag& flag) {
   if (!call.has("no-input") && isatty(STDIN_FILENO) != 0) return {};

@@ -25,6 +25,7 @@ struct Failure {
   std::string type;      ///< last part of the problem type, stable: "unreachable"
   std::string detail;    ///< what was wrong, where, and what to do
   std::string document;  ///< the server's RFC 9457 document, where it sent one
+  unsigned status = 0;   ///< of the server's answer; 0 when there was none
 };
 
 template <class T>

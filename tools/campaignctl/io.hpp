@@ -38,6 +38,16 @@ void put(std::string_view text);
 /// Writes a line for people to stderr.
 void say(std::string_view line);
 
+/// The secret in a file, or on stdin for "-": its text without the newline at its end. A failure for a file
+/// that others may read, an empty one, and one that is more than a line of text or longer than 16 KiB.
+Outcome<std::string> read_secret_file(const std::string& name);
+
+/// A line that somebody types at the terminal of stdin, which does not show it.
+Outcome<std::string> ask_secret(const std::string& prompt);
+
+/// Replaces a file by one of mode 0600, whole or not at all; its folder is made.
+Outcome<void> write_private(const std::string& path, const std::string& text);
+
 /// Columns and rows of the terminal at `fd`; zero where it is none.
 std::pair<std::size_t, std::size_t> terminal_size(int fd);
 

@@ -64,7 +64,7 @@ int run(const std::vector<std::string>& words) {
   put(render(*report, view));
   if (!call.has("quiet"))
     for (const auto& note : report->notes) say(printable(note));
-  return static_cast<int>(Exit::done);
+  return static_cast<int>(report->exit);
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <fmt/core.h>
+#include <utility>
 #include <yaml-cpp/yaml.h>
 
 #include "tools/campaignctl/text.hpp"
@@ -95,14 +96,7 @@ std::string csv_field(const std::string& raw) {
   return out + '"';
 }
 
-const json::value& value_of(const Row& row, const Column& column) {
-  static const json::value kNone;
-  const auto* value = row.values.if_contains(column.key);
-  return value == nullptr ? kNone : *value;
-}
-
-bool numeric(const json::value& value) {
-  const std::string text = plain(value);
+bool numeric(const std::string& text) {
   double n = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), n);
   return text.empty() || (error == std::errc() && end == text.data() + text.size());
@@ -111,8 +105,10 @@ bool numeric(const json::value& value) {
 std::string csv(const Report& report, bool headers) {
   std::string out;
   const auto line = [&](auto&& cell) {
+    const char* comma = "";
     for (const auto& column : report.columns) {
-      if (&column != &report.columns.front()) out += ',';
+      if (column.people) continue;
+      out += std::exchange(comma, ",");
       out += csv_field(cell(column));
     }
     out += '\n';
@@ -126,20 +122,21 @@ std::string csv(const Report& report, bool headers) {
 std::string table(const Report& report, const View& view) {
   std::vector<Column> columns;
   for (const auto& column : report.columns)
-    if (!column.wide || view.format == Format::wide) columns.push_back(column);
+    if (!column.machines && (!column.wide || view.format == Format::wide)) columns.push_back(column);
   std::vector<std::vector<std::string>> lines;
   std::vector<bool> right;
   right.reserve(columns.size());
   for (const auto& column : columns)
     right.push_back(std::all_of(report.rows.begin(), report.rows.end(),
-                                [&](const Row& row) { return numeric(value_of(row, column)); }));
+                                [&](const Row& row) { return numeric(shown(row, column)); }));
   if (view.headers && !report.rows.empty()) {
     auto& heads = lines.emplace_back();
-    for (const auto& column : columns) heads.push_back(paint(upper(column.key), Color::bold, view.color));
+    for (const auto& column : columns)
+      heads.push_back(paint(upper(column.head.empty() ? column.key : column.head), Color::bold, view.color));
   }
   for (const auto& row : report.rows) {
     auto& cells = lines.emplace_back();
-    for (const auto& column : columns) cells.push_back(printable(plain(value_of(row, column))));
+    for (const auto& column : columns) cells.push_back(printable(shown(row, column)));
   }
   const bool headed = view.headers && !report.summary.empty();
   return (headed ? report.summary + "\n" : "") + join(align(lines, right), "\n");
@@ -157,6 +154,25 @@ std::string cut_lines(const std::string& text, std::size_t columns) {
 }
 
 }  // namespace
+
+const json::value& value_of(const Row& row, const Column& column) {
+  static const json::value kNone;
+  if (const auto* whole = row.values.if_contains(column.key)) return *whole;
+  const json::object* at = &row.values;
+  for (std::string_view path = column.key;;) {
+    const auto dot = path.find('.');
+    const auto* value = at->if_contains(path.substr(0, dot));
+    if (value == nullptr || dot == path.npos) return value == nullptr ? kNone : *value;
+    if (!value->is_object()) return kNone;
+    at = &value->get_object();
+    path.remove_prefix(dot + 1);
+  }
+}
+
+std::string shown(const Row& row, const Column& column) {
+  const auto& value = value_of(row, column);
+  return column.show && !value.is_null() ? column.show(value) : plain(value);
+}
 
 const std::vector<std::string>& format_names() {
   static const std::vector<std::string> kNames{"table", "wide", "json", "jsonl", "yaml", "csv", "name"};

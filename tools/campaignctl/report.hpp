@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "tools/campaignctl/failure.hpp"
+
 namespace cx::ctl {
 
 /// The values of -o. table and wide are for people, the others for programs.
@@ -30,9 +32,19 @@ struct Row {
 };
 
 struct Column {
-  std::string key;
-  bool wide = false;  ///< left out of -o table
+  std::string key;        ///< of the row's values; "content.name" reaches into objects
+  bool wide = false;      ///< left out of -o table
+  std::string head = {};  ///< for people; the key where it is empty
+  bool machines = false;  ///< in csv only
+  bool people = false;    ///< not in csv
+  /// The value as people read it; plain() where there is none.
+  std::function<std::string(const boost::json::value&)> show = {};
 };
+
+/// The value of a column; null where the row has none.
+const boost::json::value& value_of(const Row& row, const Column& column);
+/// What people read in a column.
+std::string shown(const Row& row, const Column& column);
 
 /// What a command found out, in every shape that -o asks for.
 struct Report {
@@ -43,6 +55,7 @@ struct Report {
   /// Replaces the table, where a picture reads better.
   std::function<std::string(const View&)> draw = {};
   std::vector<std::string> notes = {};  ///< sentences for stderr
+  Exit exit = Exit::done;               ///< or Exit::bad, when that is the answer
 };
 
 /// The report as text, ending in a newline unless it is empty.

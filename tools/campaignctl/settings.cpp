@@ -1,9 +1,8 @@
 #include "tools/campaignctl/settings.hpp"
 
+#include <algorithm>
 #include <cstdlib>
-#include <cstring>
 #include <fcntl.h>
-#include <filesystem>
 #include <fmt/core.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -15,14 +14,20 @@
 namespace cx::ctl {
 namespace {
 
-const std::map<std::string, std::string> kDefaults{{"color", "auto"},
-                                                   {"context", ""},
-                                                   {"output", "table"},
-                                                   {"server", "http://127.0.0.1:8080"},
-                                                   {"timeout", "5s"}};
+const std::map<std::string, std::string> kDefaults{{"ca-file", ""},     {"color", "auto"},
+                                                   {"context", ""},     {"key-file", ""},
+                                                   {"output", "table"}, {"server", "http://127.0.0.1:8080"},
+                                                   {"timeout", "5s"},   {"token-file", ""}};
 
-std::string variable(const std::string& name) {
-  return "CAMPAIGN_" + upper(name);
+/// The members of a context that name files.
+constexpr std::pair<const char*, std::string Context::*> kFiles[] = {
+    {"key_file", &Context::key_file}, {"token_file", &Context::token_file}, {"ca_file", &Context::ca_file}};
+
+std::string variable_of(const std::string& name) {
+  std::string out = "CAMPAIGN_" + upper(name);
+  for (char& c : out)
+    if (c == '-') c = '_';
+  return out;
 }
 
 Failure refuse(const std::string& path, const YAML::Mark& mark, const std::string& what) {
@@ -38,9 +43,15 @@ Outcome<Context> read_context(const std::string& path, const YAML::Node& node) {
       context.server = item.second.as<std::string>();
     else if (key == "read_only")
       context.read_only = item.second.as<bool>();
+    else if (const auto* file = std::find_if(std::begin(kFiles), std::end(kFiles),
+                                             [&](const auto& known) { return key == known.first; });
+             file != std::end(kFiles))
+      context.*file->second = item.second.as<std::string>();
     else
-      return refuse(path, item.first.Mark(),
-                    fmt::format("unknown key {}; a context has server and read_only", key));
+      return refuse(
+          path, item.first.Mark(),
+          fmt::format("unknown key {}; a context has server, read_only, key_file, token_file and ca_file",
+                      key));
   }
   if (context.server.empty()) return refuse(path, node.Mark(), "this context has no server");
   return context;
@@ -100,27 +111,12 @@ Outcome<void> Contexts::save(const std::string& path) const {
     yaml << YAML::Key << name << YAML::Value << YAML::BeginMap;
     yaml << YAML::Key << "server" << YAML::Value << context.server;
     if (context.read_only) yaml << YAML::Key << "read_only" << YAML::Value << true;
+    for (const auto& [key, file] : kFiles)
+      if (!(context.*file).empty()) yaml << YAML::Key << key << YAML::Value << context.*file;
     yaml << YAML::EndMap;
   }
   yaml << YAML::EndMap << YAML::EndMap;
-
-  const auto fail = [&] {
-    return Failure{Exit::server_failed, "config-not-written",
-                   fmt::format("cannot write {}: {}", path, error_text(errno)), ""};
-  };
-  const auto folder = std::filesystem::path(path).parent_path();
-  std::error_code ignored;  // whatever is wrong, opening the file says it better
-  if (std::filesystem::create_directories(folder, ignored)) chmod(folder.c_str(), 0700);
-  std::string temporary = path + ".XXXXXX";
-  const File file(mkostemp(temporary.data(), O_CLOEXEC));  // mode 0600
-  if (!file) return fail();
-  if (!write_all(file.fd(), std::string(yaml.c_str()) + "\n") || fsync(file.fd()) != 0 ||
-      rename(temporary.c_str(), path.c_str()) != 0) {
-    const auto failure = fail();
-    unlink(temporary.c_str());
-    return failure;
-  }
-  return {};
+  return write_private(path, std::string(yaml.c_str()) + "\n");
 }
 
 Outcome<Context> Contexts::find(const std::string& name) const {
@@ -146,7 +142,8 @@ Settings::Settings(std::map<std::string, std::string> flags, Environment environ
 
 Setting Settings::get(const std::string& name) const {
   if (const auto flag = flags_.find(name); flag != flags_.end()) return {flag->second, "flag --" + name};
-  if (auto value = environment_(variable(name)); !value.empty()) return {std::move(value), variable(name)};
+  if (auto value = environment_(variable_of(name)); !value.empty())
+    return {std::move(value), variable_of(name)};
   return {kDefaults.at(name), "default"};
 }
 
@@ -195,11 +192,25 @@ Outcome<Setting> Settings::server() const {
   return Setting{found->server, "context " + chosen->value};
 }
 
-Outcome<bool> Settings::read_only() const {
+Outcome<Context> Settings::server_context() const {
   const auto from = server();
   if (!from) return from.error();
-  if (!from->origin.starts_with("context ")) return false;
-  return contexts()->find(context()->value)->read_only;
+  if (!from->origin.starts_with("context ")) return Context{};
+  return contexts()->find(context()->value);
+}
+
+Outcome<bool> Settings::read_only() const {
+  const auto context = server_context();
+  if (!context) return context.error();
+  return context->read_only;
+}
+
+Outcome<Setting> Settings::ca_file() const {
+  auto own = get("ca-file");
+  const auto from = server_context();
+  if (!from) return from.error();
+  if (own.origin != "default" || from->ca_file.empty()) return own;
+  return Setting{from->ca_file, server()->origin};
 }
 
 Outcome<std::vector<std::pair<std::string, Setting>>> Settings::all() const {
@@ -207,11 +218,11 @@ Outcome<std::vector<std::pair<std::string, Setting>>> Settings::all() const {
   if (!chosen) return chosen.error();
   const auto address = server();
   if (!address) return address.error();
-  return std::vector<std::pair<std::string, Setting>>{{"context", *chosen},
-                                                      {"server", *address},
-                                                      {"timeout", get("timeout")},
-                                                      {"output", get("output")},
-                                                      {"color", get("color")}};
+  const auto authorities = ca_file();
+  if (!authorities) return authorities.error();
+  return std::vector<std::pair<std::string, Setting>>{{"context", *chosen},      {"server", *address},
+                                                      {"ca-file", *authorities}, {"timeout", get("timeout")},
+                                                      {"output", get("output")}, {"color", get("color")}};
 }
 
 }  // namespace cx::ctl

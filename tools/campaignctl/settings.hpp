@@ -21,6 +21,10 @@ struct Setting {
 struct Context {
   std::string server;
   bool read_only = false;  ///< refuse commands that change something
+  // Files, of which only the names stand here; empty for none.
+  std::string key_file = {};    ///< an API key, sent to this server
+  std::string token_file = {};  ///< an access token, sent to this server
+  std::string ca_file = {};     ///< PEM of whom this server's certificate may be signed by
 };
 
 /// The context file: $XDG_CONFIG_HOME/campaign/config.yaml, ~/.config without that variable.
@@ -48,14 +52,21 @@ class Settings {
   /// `flags`: the settings given as flags, by name without dashes.
   Settings(std::map<std::string, std::string> flags, Environment environment);
 
-  /// One of "output", "color", "timeout": those that contexts do not hold.
+  /// One of "output", "color", "timeout", "key-file" ...: as flags and environment have it, without contexts.
   Setting get(const std::string& name) const;
   Outcome<std::chrono::milliseconds> timeout() const;
+
+  /// An environment variable; empty when it is unset.
+  std::string variable(const std::string& name) const { return environment_(name); }
 
   Outcome<std::string> contexts_path() const;
   Outcome<Contexts> contexts() const;
   Outcome<Setting> context() const;
   Outcome<Setting> server() const;
+  /// The context that the server comes from; one without a server when it comes from elsewhere.
+  Outcome<Context> server_context() const;
+  /// PEM of whom to trust; empty for the system's authorities.
+  Outcome<Setting> ca_file() const;
   /// Whether the server comes from a context that allows no changes.
   Outcome<bool> read_only() const;
 

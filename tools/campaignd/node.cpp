@@ -8,8 +8,10 @@
 #include "actors/bidding/agent.hpp"
 #include "actors/customer/customer.hpp"
 #include "actors/customer/demo_profiles.hpp"
+#include "gateways/door.hpp"
 #include "gateways/grpc/server.hpp"
 #include "gateways/http/server.hpp"
+#include "gateways/openapi/docs.hpp"
 #include "providers/inference/linear.hpp"
 #include "providers/inference/supervisor.hpp"
 #include "runtime/agents.hpp"
@@ -21,7 +23,9 @@
 #include "runtime/journal/rocks_journal.hpp"
 #include "runtime/services.hpp"
 #include "runtime/system.hpp"
+#include "tools/campaignd/management.hpp"
 #include "tools/campaignd/operations.hpp"
+#include "tools/version.hpp"
 
 namespace cx {
 namespace {
@@ -85,17 +89,21 @@ struct Node::Parts {
   std::unique_ptr<SystemConfig> system_config;
   std::unique_ptr<caf::actor_system> system;
   std::unique_ptr<ThreadPool> commits, reads;
+  std::unique_ptr<Management> management;
   std::unique_ptr<IntervalSync> syncs;  // fsync: interval
   std::unique_ptr<Entities> entities;
   std::vector<caf::actor> actors;  // to be told to exit
   std::unique_ptr<AgentPool> agents;
   Services services;
+  std::vector<Method> methods;
+  std::unique_ptr<Door> door;
   std::unique_ptr<http::Server> http;
   std::unique_ptr<grpc_gateway::Server> grpc;
 
   std::optional<Error> start_entities();
   void spawn_actors(const std::shared_ptr<const inference::LinearModel>& model);
-  void add_services();
+  std::optional<Error> add_services();
+  std::optional<Error> open_gateways();
   void add_metrics();
   void truncate_next();
 
@@ -108,6 +116,7 @@ std::optional<Error> Node::Parts::start_entities() {
   if (!opened) return opened.error();
   journal = std::move(*opened);
   kinds.add(make_kind(Customer{demo_profile, config.demo().seed()}));
+  Management::add_kinds(kinds);
   system_config = std::make_unique<SystemConfig>(config.actors());
   system = std::make_unique<caf::actor_system>(*system_config);
   commits = std::make_unique<ThreadPool>(1);
@@ -116,6 +125,10 @@ std::optional<Error> Node::Parts::start_entities() {
                                                         *commits, *reads, metrics, config.node()},
                                         make_options(config.entities()), config.journal().fsync() == "always",
                                         config.entities().regions());
+  auto managed = Management::open(config, system_environment(), *journal, *reads, metrics);
+  if (!managed) return managed.error();
+  management = std::move(*managed);
+  entities->on_followed([&m = *management](std::uint32_t shard) { m.follow(shard); });
   if (config.journal().fsync() == "interval")
     syncs = std::make_unique<IntervalSync>(*journal,
                                            std::chrono::milliseconds(config.journal().fsync_interval_ms()));
@@ -127,7 +140,8 @@ void Node::Parts::truncate_next() {
   if (truncating.exchange(true)) return;
   reads->post([this, shard = to_truncate++ % kShards] {
     const auto keep = std::int64_t{config.journal().retention_hours()} * 3'600'000;
-    const auto gone = truncate_shard(*journal, kinds, shard, {clock.unix_ms() - keep, UINT64_MAX});
+    const auto gone =
+        truncate_shard(*journal, kinds, shard, {clock.unix_ms() - keep, management->retain_after(shard)});
     if (!gone) spdlog::error("The log of shard {} could not be truncated: {}", shard, gone.error().detail);
     truncating = false;
   });
@@ -150,9 +164,35 @@ void Node::Parts::spawn_actors(const std::shared_ptr<const inference::LinearMode
   agents = std::make_unique<AgentPool>(std::move(bid_agents), config.bidding().agent_credit());
 }
 
-void Node::Parts::add_services() {
+std::optional<Error> Node::Parts::add_services() {
   services.add("bid-agent", agents.get());
   add_operations(services, metrics, *entities, clock, [this] { return draining.load(); });
+  if (auto error = management->serve(*entities, kinds, services)) return error;
+  methods = methods_of(contract_services(), services);
+  door = std::make_unique<Door>(management->authenticator(), system_environment(),
+                                [this](const std::string& to, auto message, const auto& done) {
+                                  auto request = entities->request(to, std::move(message));
+                                  if (!request) return done(request.error());
+                                  entities->ask(*std::move(request), [done](const Answer& answer) {
+                                    done(answer ? std::nullopt : std::optional(answer.error()));
+                                  });
+                                });
+  return std::nullopt;
+}
+
+std::optional<Error> Node::Parts::open_gateways() {
+  const auto is_ready = [this] { return ready.load() && !draining.load(); };
+  http = std::make_unique<http::Server>(config.http(), methods, *door, metrics, is_ready);
+  management->add_pages(*http);
+  for (auto& page : openapi::documents(methods, {.version = std::string(kVersion)}))
+    http->add(page.path, {page.content_type, std::move(page.body), "no-cache", page.security_policy});
+  if (const auto port = http->start(); !port) return port.error();
+  if (!config.grpc().enabled()) return std::nullopt;
+  grpc = std::make_unique<grpc_gateway::Server>(config.grpc(), methods, *door, metrics, is_ready);
+  const auto port = grpc->start();
+  if (!port) return port.error();
+  spdlog::info("grpc: {}:{}", config.grpc().host(), *port);
+  return std::nullopt;
 }
 
 void Node::Parts::add_metrics() {
@@ -196,7 +236,7 @@ Node::~Node() {
   p.grpc.reset();
   p.http.reset();
   if (p.entities) p.entities->stop();
-  p.reads.reset();  // what operators asked for
+  if (p.reads) p.reads->stop();  // it works with all that is destroyed before it
   for (const auto& actor : p.actors) caf::anon_send_exit(actor, caf::exit_reason::user_shutdown);
 }
 
@@ -213,26 +253,19 @@ std::optional<Error> Node::start() {
   if (auto error = inference::LinearCpuProvider(model).warm_up()) return error;
   if (auto error = p.start_entities()) return error;
   p.spawn_actors(model);
-  p.add_services();
+  if (auto error = p.add_services()) return error;
   p.add_metrics();
-
-  const auto is_ready = [&p] { return p.ready.load() && !p.draining.load(); };
-  p.http = std::make_unique<http::Server>(config.http(), p.services, p.metrics, is_ready);
-  if (const auto port = p.http->start(); !port) return port.error();
-  if (config.grpc().enabled()) {
-    p.grpc = std::make_unique<grpc_gateway::Server>(config.grpc(), p.services, p.metrics, is_ready);
-    const auto port = p.grpc->start();
-    if (!port) return port.error();
-    spdlog::info("grpc: {}:{}", config.grpc().host(), *port);
-  }
+  if (auto error = p.open_gateways()) return error;
   p.ready = true;
-  spdlog::info("ready: http://{}:{} tenant={} offers={} campaigns={} agents={}", config.http().host(),
+  const auto* scheme = config.http().tls().certificate().empty() ? "http" : "https";
+  spdlog::info("ready: {}://{}:{} tenant={} offers={} campaigns={} agents={}", scheme, config.http().host(),
                p.http->port(), config.tenant(), demo.offers(), demo.campaigns(), config.bidding().agents());
   return std::nullopt;
 }
 
 void Node::tick() {
   parts_->metrics.tick(1.0);
+  parts_->management->tick();
   parts_->truncate_next();
 }
 

@@ -13,14 +13,14 @@
 namespace cx {
 namespace {
 
-using Caller = Services::Respond;
+using Responder = Services::Respond;
 using Reply = Services::Reply;
 
 constexpr std::size_t kDefaultLimit = 50;
 
 template <class Message>
 Reply reply(Message message) {
-  return {std::make_unique<Message>(std::move(message))};
+  return {std::make_shared<Message>(std::move(message))};
 }
 
 /// Says which field of the request an error is about.
@@ -29,20 +29,9 @@ Error about(const char* field, Error error) {
   return error;
 }
 
-/// Answers with what `work` returns, or that it threw: it runs on threads that must not see exceptions.
+/// As answer(), on a thread that may block.
 template <class Work>
-void answer(const Caller& respond, const Work& work) {
-  try {
-    respond(work());
-  } catch (const std::exception& e) {
-    spdlog::error("an operator's request failed: {}", e.what());
-    respond(Error{Code::internal, "internal", "The request failed; the node's log says why.", ""});
-  }
-}
-
-/// The same on a thread that may block.
-template <class Work>
-void answer_later(const Entities& entities, const Caller& respond, Work work) {
+void answer_later(const Entities& entities, const Responder& respond, Work work) {
   entities.reads().post([respond, work = std::move(work)] { answer(respond, work); });
 }
 
@@ -59,7 +48,7 @@ Result<std::size_t> limit_of(const Request& request) {
 }
 
 void get_entity(const Entities& entities, const Clock& clock, const v1::GetEntityRequest& request,
-                const Caller& respond) {
+                const Responder& respond) {
   const auto entity = route(entities.kinds(), request.address());
   if (!entity) return respond(about("address", entity.error()));
   const auto now = clock.unix_ms();
@@ -109,7 +98,7 @@ Result<HistoryQuery> query_of(const v1::ListEntityHistoryRequest& request) {
 }
 
 void list_entity_history(const Entities& entities, const v1::ListEntityHistoryRequest& request,
-                         const Caller& respond) {
+                         const Responder& respond) {
   const auto entity = route(entities.kinds(), request.address());
   if (!entity) return respond(about("address", entity.error()));
   const auto query = query_of(request);
@@ -131,7 +120,7 @@ void list_entity_history(const Entities& entities, const v1::ListEntityHistoryRe
                });
 }
 
-void list_shards(const Entities& entities, const Clock& clock, const Caller& respond) {
+void list_shards(const Entities& entities, const Clock& clock, const Responder& respond) {
   entities.shards([&clock, respond](const std::vector<ShardStatus>& shards) {
     v1::ListShardsReply listed;
     listed.set_as_of(to_rfc3339(clock.unix_ms()));
@@ -177,7 +166,7 @@ Reply list_dead_letters(const Journal& journal, const DeadLetterPlace& after, st
 }
 
 void list_dead_letters(const Entities& entities, const v1::ListDeadLettersRequest& request,
-                       const Caller& respond) {
+                       const Responder& respond) {
   const auto limit = limit_of(request);
   if (!limit) return respond(limit.error());
   DeadLetterPlace after{0, ""};
@@ -192,7 +181,7 @@ void list_dead_letters(const Entities& entities, const v1::ListDeadLettersReques
 }
 
 void get_dead_letter(const Entities& entities, const v1::GetDeadLetterRequest& request,
-                     const Caller& respond) {
+                     const Responder& respond) {
   const auto place = parse_dead_letter(request.id());
   if (!place) return respond(about("id", place.error()));
   answer_later(
@@ -212,7 +201,7 @@ void get_dead_letter(const Entities& entities, const v1::GetDeadLetterRequest& r
 
 template <class Answer>
 void resolve(const Entities& entities, const std::string& id, Entities::DeadLetterVerb verb,
-             const Caller& respond) {
+             const Responder& respond) {
   if (const auto place = parse_dead_letter(id); !place) return respond(about("id", place.error()));
   entities.resolve(id, verb, [respond](const std::optional<Error>& error) {
     respond(error ? Reply(*error) : reply(Answer()));
@@ -223,9 +212,10 @@ void resolve(const Entities& entities, const std::string& id, Entities::DeadLett
 template <class Request, class Handler>
 void add(Services& services, const char* name, Handler handler) {
   services.add(fmt::format("cx.v1.Operations.{}", name),
-               [handler = std::move(handler)](const Services::Message& request, const Caller& respond) {
-                 handler(static_cast<const Request&>(request), respond);
-               });
+               Services::Unary([handler = std::move(handler)](const CallContext&, const auto& request,
+                                                              const Responder& respond) {
+                 handler(static_cast<const Request&>(*request), respond);
+               }));
 }
 
 }  // namespace
@@ -234,7 +224,7 @@ void add_operations(Services& services, Metrics& metrics, const Entities& entiti
                     std::function<bool()> draining) {
   add<v1::TopologyRequest>(
       services, "Topology",
-      [&metrics, &clock, draining = std::move(draining)](const auto&, const Caller& respond) {
+      [&metrics, &clock, draining = std::move(draining)](const auto&, const Responder& respond) {
         v1::TopologyReply topology;
         topology.set_as_of(to_rfc3339(clock.unix_ms()));
         auto& node = *topology.add_nodes();
@@ -242,34 +232,35 @@ void add_operations(Services& services, Metrics& metrics, const Entities& entiti
         node.set_state(draining() ? "draining" : "ok");
         respond(reply(std::move(topology)));
       });
-  add<v1::VersionRequest>(services, "Version", [](const auto&, const Caller& respond) {
+  add<v1::VersionRequest>(services, "Version", [](const auto&, const Responder& respond) {
     v1::VersionReply version;
     version.set_version(std::string(kVersion));
     version.set_commit(std::string(kCommit));
     version.set_build(std::string(kBuild));
     respond(reply(std::move(version)));
   });
-  add<v1::GetEntityRequest>(services, "GetEntity", [&](const auto& request, const Caller& respond) {
+  add<v1::GetEntityRequest>(services, "GetEntity", [&](const auto& request, const Responder& respond) {
     get_entity(entities, clock, request, respond);
   });
-  add<v1::ListEntityHistoryRequest>(
-      services, "ListEntityHistory",
-      [&](const auto& request, const Caller& respond) { list_entity_history(entities, request, respond); });
-  add<v1::ListShardsRequest>(services, "ListShards", [&](const auto&, const Caller& respond) {
+  add<v1::ListEntityHistoryRequest>(services, "ListEntityHistory",
+                                    [&](const auto& request, const Responder& respond) {
+                                      list_entity_history(entities, request, respond);
+                                    });
+  add<v1::ListShardsRequest>(services, "ListShards", [&](const auto&, const Responder& respond) {
     list_shards(entities, clock, respond);
   });
   add<v1::ListDeadLettersRequest>(
       services, "ListDeadLetters",
-      [&](const auto& request, const Caller& respond) { list_dead_letters(entities, request, respond); });
-  add<v1::GetDeadLetterRequest>(services, "GetDeadLetter", [&](const auto& request, const Caller& respond) {
-    get_dead_letter(entities, request, respond);
-  });
+      [&](const auto& request, const Responder& respond) { list_dead_letters(entities, request, respond); });
+  add<v1::GetDeadLetterRequest>(
+      services, "GetDeadLetter",
+      [&](const auto& request, const Responder& respond) { get_dead_letter(entities, request, respond); });
   add<v1::ReplayDeadLetterRequest>(
-      services, "ReplayDeadLetter", [&](const auto& request, const Caller& respond) {
+      services, "ReplayDeadLetter", [&](const auto& request, const Responder& respond) {
         resolve<v1::ReplayDeadLetterReply>(entities, request.id(), Entities::DeadLetterVerb::replay, respond);
       });
   add<v1::DiscardDeadLetterRequest>(services, "DiscardDeadLetter",
-                                    [&](const auto& request, const Caller& respond) {
+                                    [&](const auto& request, const Responder& respond) {
                                       resolve<v1::DiscardDeadLetterReply>(
                                           entities, request.id(), Entities::DeadLetterVerb::discard, respond);
                                     });

@@ -84,8 +84,13 @@ struct Fixture {
     time.run();
   }
 
+  CallerPtr caller = [] {
+    Caller one;
+    one.tenant = "demo";
+    return std::make_shared<const Caller>(std::move(one));
+  }();
   void send(const std::string& body) {
-    caf::anon_send(agent, RawRequest{body, time.clock.steady(), answers.to()});
+    caf::anon_send(agent, RawRequest{body, time.clock.steady(), answers.to(), caller});
     time.run();
   }
   using Held = std::vector<std::function<void()>>;
@@ -232,7 +237,7 @@ TEST_CASE("a pool spreads requests, bounds what is under way, and takes more whe
   f.hold_customers = true;
   AgentPool pool({f.agent}, 3);
   const auto post = [&] {
-    RawRequest request{kOneBanner, f.time.clock.steady(), f.answers.to()};
+    RawRequest request{kOneBanner, f.time.clock.steady(), f.answers.to(), f.caller};
     const bool taken = pool.post(request);
     if (!taken) request.reply(RawReply::empty());
     f.time.run();

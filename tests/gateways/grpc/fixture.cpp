@@ -19,10 +19,12 @@ std::string Answer::trailer(const std::string& name) const {
 Fixture::Fixture() {
   config.set_host("127.0.0.1");
   services.add("bid-agent", &agents);
+  front.authenticator.open = true;
 }
 
 void Fixture::start() {
-  server = std::make_unique<Server>(config, services, metrics, [this] { return ready.load(); });
+  contract = methods_of(contract_services(), services);
+  server = std::make_unique<Server>(config, contract, front.door, metrics, [this] { return ready.load(); });
   const auto started = server->start();
   REQUIRE_MESSAGE(started, started.error().detail);
   port = *started;

@@ -13,6 +13,7 @@
 #include <string>
 
 #include "gateways/grpc/server.hpp"
+#include "tests/gateways/fake_door.hpp"
 #include "tests/gateways/fake_services.hpp"
 
 namespace cx::grpc_gateway {
@@ -62,6 +63,8 @@ struct Fixture {
   EndpointProbe& bids = metrics.endpoint("grpc cx.v1.Bidding.Bid");
   std::atomic<bool> ready{true};
   std::uint16_t port = 0;
+  test::FakeDoor front;
+  std::vector<Method> contract;  ///< set by start()
   std::unique_ptr<Server> server;
   std::shared_ptr<grpc::Channel> channel;
 

@@ -286,7 +286,7 @@ TEST_CASE_FIXTURE(Fixture, "reflection lists the contract's services") {
 TEST_CASE_FIXTURE(Fixture, "a taken port is an error that says what to do") {
   start();
   config.set_port(port);
-  Server second(config, services, metrics, [] { return true; });
+  Server second(config, contract, front.door, metrics, [] { return true; });
   const auto started = second.start();
   REQUIRE_FALSE(started);
   CHECK(started.error().detail.find("127.0.0.1:" + std::to_string(port)) != std::string::npos);

@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <doctest/doctest.h>
 #include <netinet/in.h>
+#include <openssl/ssl.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -21,7 +22,14 @@ Client::Client(std::uint16_t port) : fd_(::socket(AF_INET, SOCK_STREAM, 0)) {
   REQUIRE(::connect(fd_, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0);
 }
 
+Client::Client(std::uint16_t port, ssl_ctx_st* context) : Client(port) {
+  ssl_ = SSL_new(context);
+  SSL_set_fd(ssl_, fd_);
+  SSL_set_connect_state(ssl_);
+}
+
 bool Client::send(const std::string& bytes) {
+  if (ssl_ != nullptr) return SSL_write(ssl_, bytes.data(), static_cast<int>(bytes.size())) > 0;
   std::size_t sent = 0;
   while (sent < bytes.size()) {
     const auto n = ::send(fd_, bytes.data() + sent, bytes.size() - sent, MSG_NOSIGNAL);
@@ -33,7 +41,7 @@ bool Client::send(const std::string& bytes) {
 
 bool Client::receive() {
   char bytes[16384];
-  const auto n = ::recv(fd_, bytes, sizeof bytes, 0);
+  const auto n = ssl_ != nullptr ? SSL_read(ssl_, bytes, sizeof bytes) : ::recv(fd_, bytes, sizeof bytes, 0);
   if (n > 0) input_.append(bytes, static_cast<std::size_t>(n));
   return n > 0;
 }
@@ -48,7 +56,8 @@ Response Client::read(bool without_body) {
     const auto eol = input_.find("\r\n", at), colon = input_.find(": ", at);
     auto name = input_.substr(at, colon - at);
     std::transform(name.begin(), name.end(), name.begin(), [](unsigned char c) { return std::tolower(c); });
-    response.fields[name] = input_.substr(colon + 2, eol - colon - 2);
+    auto& value = response.fields[name];
+    (value += value.empty() ? "" : ", ") += input_.substr(colon + 2, eol - colon - 2);
     at = eol + 2;
   }
   input_.erase(0, end + 4);
@@ -64,6 +73,7 @@ Response Client::read(bool without_body) {
 bool Client::ended() {
   if (!input_.empty()) return false;
   char byte;
+  if (ssl_ != nullptr) return SSL_read(ssl_, &byte, 1) <= 0;
   const auto n = ::recv(fd_, &byte, 1, 0);
   return n == 0 || (n < 0 && errno == ECONNRESET);
 }
@@ -78,6 +88,7 @@ void Client::finish_sending() {
 }
 
 void Client::close() {
+  SSL_free(std::exchange(ssl_, nullptr));
   if (fd_ >= 0) ::close(std::exchange(fd_, -1));
 }
 
@@ -94,6 +105,39 @@ std::string get(const std::string& path, const std::string& fields) {
 std::string bid(const std::string& body, const std::string& fields) {
   return "POST /v1/bid HTTP/1.1\r\nHost: test\r\nContent-Type: application/json\r\n" + fields +
          "Content-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
+}
+
+std::string with_body(const std::string& verb, const std::string& path, const std::string& body,
+                      const std::string& fields) {
+  return verb + " " + path + " HTTP/1.1\r\nHost: test\r\n" + fields +
+         "Content-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
+}
+
+bool is_problem(const Response& response, int status, const std::string& type) {
+  INFO(response.status, " ", response.body);
+  const bool right = response.status == status &&
+                     response.field("content-type") == "application/problem+json" &&
+                     response.body.find("\"type\":\"/problems/" + type + "\"") != std::string::npos;
+  CHECK(right);  // here, where what came instead is shown
+  return right;
+}
+
+Library::Library(Services& services) {
+  for (const auto* name : {"GetBook", "ListBooks", "CreateBook", "UpdateBook", "DeleteBook", "LendBook",
+                           "TurnPage", "ExportBooks", "Hours"})
+    services.add(
+        std::string("cx.test.http.Library.") + name,
+        Services::Unary([this](const CallContext& c, const auto& r, const Services::Respond& respond) {
+          {
+            const std::lock_guard lock(mutex);
+            request = r;
+            call = c;
+          }
+          if (answer) return respond(answer(*r));
+          auto book = std::make_shared<test::http::Book>();
+          book->set_title(r->ShortDebugString());
+          respond({std::move(book)});
+        }));
 }
 
 bool FakeAgents::post(RawRequest& request) {
@@ -131,10 +175,15 @@ Fixture::Fixture() {
   config.set_write_timeout_ms(60000);
   config.set_max_pipeline(64);
   services.add("bid-agent", &agents);
+  door.authenticator.open = true;
 }
 
-void Fixture::start() {
-  server = std::make_unique<Server>(config, services, metrics, [this] { return ready.load(); });
+void Fixture::start(const std::function<void(Server&)>& add) {
+  auto descriptors = contract_services();
+  descriptors.push_back(test::http::Book::descriptor()->file()->FindServiceByName("Library"));
+  contract = methods_of(descriptors, services);
+  server = std::make_unique<Server>(config, contract, door.door, metrics, [this] { return ready.load(); });
+  if (add) add(*server);
   const auto port = server->start();
   REQUIRE_MESSAGE(port, port.error().detail);
 }

@@ -215,12 +215,12 @@ TEST_CASE_FIXTURE(Fixture, "draining gives up after its grace, and a late answer
 TEST_CASE_FIXTURE(Fixture, "a port in use, or an address of another host, is explained") {
   start();
   config.set_port(server->port());
-  const auto taken = Server(config, services, metrics, [] { return true; }).start();
+  const auto taken = Server(config, contract, door.door, metrics, [] { return true; }).start();
   REQUIRE(!taken);
   CHECK(taken.error().detail.find("127.0.0.1:" + std::to_string(server->port())) != std::string::npos);
   CHECK(taken.error().detail.find("--http-port") != std::string::npos);
   config.set_host("192.0.2.1");
-  const auto foreign = Server(config, services, metrics, [] { return true; }).start();
+  const auto foreign = Server(config, contract, door.door, metrics, [] { return true; }).start();
   REQUIRE(!foreign);
   CHECK(foreign.error().detail.find("--http-host") != std::string::npos);
 }

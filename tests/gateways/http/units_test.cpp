@@ -1,89 +1,91 @@
 #include <doctest/doctest.h>
 
-#include "cx/v1/operations.pb.h"
+#include "fixture.hpp"
+#include "gateways/http/fields.hpp"
 #include "gateways/http/response.hpp"
-#include "gateways/http/transcode.hpp"
+#include "gateways/http/router.hpp"
 #include "gateways/problem.hpp"
 
 namespace cx::http {
-namespace {
-
-struct Kept final : ReplySink {
-  void deliver(RawReply reply) noexcept override { replies.push_back(std::move(reply)); }
-  std::vector<RawReply> replies;
-};
-
-}  // namespace
 
 TEST_CASE("a problem document says what an error says, and a pointer only where there is one") {
   CHECK(
-      problem_json(400, {Code::invalid_argument, "bad", "Say \"please\"\n", "/imp/0"}) ==
-      R"({"type":"/problems/bad","title":"Bad Request","status":400,"detail":"Say \"please\"\u000a","pointer":"/imp/0"})");
-  CHECK(problem_json(503, {Code::overloaded, "overloaded", "", ""}).find("pointer") == std::string::npos);
+      problem_json(400, {Code::invalid_argument, "bad", "Say \"please\"\n", "/imp/0"}, "r-1") ==
+      R"({"type":"/problems/bad","title":"Bad Request","status":400,"detail":"Say \"please\"\u000a","pointer":"/imp/0","instance":"r-1"})");
+  const auto brief = problem_json(503, {Code::overloaded, "overloaded", "", ""});
+  CHECK(brief.find("pointer") == std::string::npos);
+  CHECK(brief.find("instance") == std::string::npos);
   CHECK(http_status(Code::deadline_exceeded) == 504);
   CHECK(problem_json(http_status(Code::conflict), {Code::conflict, "", "", ""}).find("\"Conflict\"") !=
         std::string::npos);
 }
 
 TEST_CASE("a response cannot be split by what a header field holds") {
-  auto reply = RawReply::empty();
-  reply.metadata.emplace_back("x-openrtb-nbr", "1\r\nSet-Cookie: a");
+  alignas(std::max_align_t) char nowhere[1];  // a response asks nothing of its connection
+  Exchange exchange(reinterpret_cast<Connection&>(nowhere));
+  exchange.answer(RawReply::empty());
+  exchange.reply.metadata.emplace_back("x-openrtb-nbr", "1\r\nSet-Cookie: a");
   std::string out;
-  ResponseHead head;
-  head.date = "now";
-  CHECK(append_response(out, reply, head) == 204);
-  CHECK(out == "HTTP/1.1 204 No Content\r\nDate: now\r\nx-openrtb-nbr: 1  Set-Cookie: a\r\n\r\n");
+  CHECK(append_response(out, exchange, {.date = "now"}) == 204);
+  CHECK(out ==
+        "HTTP/1.1 204 No Content\r\nDate: now\r\nx-openrtb-nbr: 1  Set-Cookie: a\r\n"
+        "X-Content-Type-Options: nosniff\r\n\r\n");
 }
 
 TEST_CASE("targets are split in origin and absolute form") {
   CHECK(split_target("/a/b?x=1?").path == "/a/b");
   CHECK(split_target("/a/b?x=1?").query == "x=1?");
   CHECK(split_target("http://host:80/a?b").path == "/a");
+  CHECK(split_target("https://host/a?b").query == "b");
   CHECK(split_target("http://host").path == "/");
   CHECK(split_target("*").path == "*");
 }
 
-TEST_CASE("a query becomes a JSON object") {
-  CHECK(*query_to_json("") == "{}");
-  CHECK(*query_to_json("a=1&b=x+y%22&&c") == R"({"a":"1","b":"x y\"","c":""})");
-  for (const auto* broken : {"a=%", "a=%4", "a=%zz", "%-1=b"}) CHECK(!query_to_json(broken));
+TEST_CASE("percent signs stand for bytes, a plus for a space in the query only") {
+  std::string out;
+  REQUIRE(percent_decode("a%20b+c%2F%c3%A9", false, out));
+  CHECK(out == "a b+c/\xc3\xa9");
+  REQUIRE(percent_decode("a+b%2B", true, out));
+  CHECK(out == "a b+");
+  for (const auto* broken : {"%", "a%4", "%zz", "%-1", "%+1", "% 1", "%0x"})
+    CHECK_FALSE(percent_decode(broken, true, out));
 }
 
-TEST_CASE("JSON becomes the request message, strictly") {
-  std::string seen;
-  const Services::Unary handler = [&](const Services::Message& m, const Services::Respond& respond) {
-    seen = m.GetTypeName();
-    respond({std::make_unique<v1::VersionReply>()});
+TEST_CASE("entity tags are compared weakly where a client asks for news") {
+  const std::tuple<const char*, const char*, bool> cases[] = {
+      {"", "\"a\"", false},
+      {"\"a\"", "", false},
+      {"\"a\"", "\"a\"", true},
+      {"W/\"a\"", "\"a\"", true},
+      {"\"b\", \"a\"", "\"a\"", true},
+      {"*", "\"a\"", true},
+      {"a", "\"a\"", false},
+      {"\"a", "\"a\"", false},
+      {"\"x,\"a\",y\"", "\"a\"", false},
+      {"\"x,y\"", "\"x,y\"", true},
+      {",, \"a\" ,", "\"a\"", true},
+      {"\"A\"", "\"a\"", false},
   };
-  const auto* method =
-      v1::VersionReply::descriptor()->file()->FindServiceByName("Operations")->FindMethodByName("Version");
-  const auto asked = [method](const Services::Unary& unary, bool takes_body) {
-    return [answer = transcode(*method, unary, takes_body)](std::string_view query, const std::string& body) {
-      const auto kept = std::make_shared<Kept>();
-      answer(query, body, ReplyTo(kept));
-      REQUIRE(kept->replies.size() == 1);
-      return kept->replies.front();
-    };
-  };
-  const auto with_body = asked(handler, true), with_query = asked(handler, false);
-  CHECK(with_body("", "{}").body == R"({"version":"","commit":"","build":""})");
-  CHECK(seen == "cx.v1.VersionRequest");
-  CHECK(with_query("", "ignored").kind == RawReply::Kind::document);
-  for (const auto& reply :
-       {with_body("", "{\"x\":1}"), with_body("", "{"), with_body("", ""), with_query("x=1", "")}) {
-    REQUIRE(reply.kind == RawReply::Kind::error);
-    CHECK(reply.error.code == Code::invalid_argument);
-    CHECK(reply.error.type == "invalid-request");
+  for (const auto& [field, etag, expected] : cases) {
+    CAPTURE(std::string(field));
+    CHECK(names_etag(field, etag) == expected);
   }
-  const Services::Unary broken = [](const auto&, const auto&) { throw std::runtime_error("broken"); };
-  CHECK(asked(broken, true)("", "{}").error.type == "internal");
-  const Services::Unary silent = [](const auto&, const auto&) {};
-  CHECK(asked(silent, true)("", "{}").error.type == "no-answer");
-  const Services::Unary hasty = [](const auto&, const Services::Respond& respond) {
-    respond(Error{Code::not_found, "nothing", "", ""});
-    throw std::runtime_error("too late");
-  };
-  CHECK(asked(hasty, true)("", "{}").error.type == "nothing");
+}
+
+TEST_CASE("If-Match is one strong entity tag, or anything") {
+  CHECK(*if_match_of("\"a b\"") == "a b");
+  CHECK(*if_match_of("*") == "*");
+  for (const auto* wrong : {"a", "\"", "\"\"", "W/\"a\"", "\"a\", \"b\"", "\"a", "**", "'a'"}) {
+    CAPTURE(std::string(wrong));
+    CHECK(if_match_of(wrong).error().type == "invalid-if-match");
+  }
+}
+
+TEST_CASE("a timeout is a whole number of milliseconds within an hour") {
+  CHECK(*timeout_of("1") == 1);
+  CHECK(*timeout_of("3600000") == 3600000);
+  for (const auto* wrong : {"0", "-1", "+1", "3600001", "99999999999", "1s", "1.5", " 1", "x"})
+    CHECK(timeout_of(wrong).error().type == "invalid-timeout");
 }
 
 }  // namespace cx::http

@@ -93,7 +93,7 @@ TEST_CASE("an edit says what it is an edit of") {
       const auto done =
           removes ? f.catalog->remove(key, if_match, "ann") : f.catalog->put(key, note("b"), if_match, "ann");
       CHECK((done ? "" : done.error().type) == (removes ? row.remove : row.put));
-      if (!done && done.error().type == mismatch) CHECK(done.error().code == Code::conflict);
+      if (!done && done.error().type == mismatch) CHECK(done.error().code == Code::precondition_failed);
     }
 }
 

@@ -1,6 +1,4 @@
-#include <cerrno>
 #include <charconv>
-#include <fcntl.h>
 #include <fmt/core.h>
 #include <optional>
 #include <unistd.h>
@@ -8,7 +6,7 @@
 #include "tools/campaignctl/command.hpp"
 #include "tools/campaignctl/commands/answer.hpp"
 #include "tools/campaignctl/commands/no_bid.hpp"
-#include "tools/campaignctl/io.hpp"
+#include "tools/campaignctl/document.hpp"
 #include "tools/campaignctl/text.hpp"
 
 namespace cx::ctl {
@@ -18,14 +16,9 @@ namespace {
 
 Outcome<std::string> read_request(const Call& call) {
   const std::string name = call.value("FILE");
-  if (name == "-") {
-    if (call.has("no-input") && isatty(STDIN_FILENO) != 0)
-      return usage("the request would be read from the terminal, and --no-input forbids that; name a file");
-    return read_all(STDIN_FILENO, "standard input", kMaxBody);
-  }
-  const File file(open(name.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!file) return usage(fmt::format("cannot open {}: {}", name, error_text(errno)));
-  return read_all(file.fd(), name, kMaxBody);
+  if (name == "-" && call.has("no-input") && isatty(STDIN_FILENO) != 0)
+    return usage("the request would be read from the terminal, and --no-input forbids that; name a file");
+  return read_input(name, kMaxBody);
 }
 
 std::vector<Row> rows_of(const json::value& answer) {

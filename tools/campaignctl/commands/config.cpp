@@ -1,7 +1,9 @@
 #include <algorithm>
+#include <filesystem>
 #include <fmt/core.h>
 
 #include "tools/campaignctl/command.hpp"
+#include "tools/campaignctl/credentials.hpp"
 
 namespace cx::ctl {
 namespace json = boost::json;
@@ -9,8 +11,11 @@ namespace json = boost::json;
 namespace {
 
 Outcome<Report> view(const Call& call) {
-  const auto settings = call.settings().all();
+  auto settings = call.settings().all();
   if (!settings) return settings.error();
+  const auto credential = describe_credential(call.settings());
+  if (!credential) return credential.error();
+  settings->insert(settings->begin() + 2, {"credential", *credential});
   const bool origin = call.has("origin");
   Report report;
   report.columns = {{"setting"}, {"value"}, {"origin", !origin}};
@@ -32,12 +37,16 @@ Row row_of(const Contexts& contexts, const std::string& name) {
           {{"name", name},
            {"current", contexts.current == name},
            {"server", context.server},
-           {"read_only", context.read_only}}};
+           {"read_only", context.read_only},
+           {"key_file", context.key_file},
+           {"token_file", context.token_file},
+           {"ca_file", context.ca_file}}};
 }
 
 Report report_on(const Contexts& contexts, const std::vector<std::string>& names) {
   Report report;
-  report.columns = {{"name"}, {"current"}, {"server"}, {"read_only"}};
+  report.columns = {{"name"},           {"current"},          {"server"},       {"read_only"},
+                    {"key_file", true}, {"token_file", true}, {"ca_file", true}};
   for (const auto& name : names) report.rows.push_back(row_of(contexts, name));
   return report;
 }
@@ -85,8 +94,13 @@ Outcome<Report> set_context(const Call& call) {
   const Setting server{call.value("server"), "flag --server"};
   if (server.value.empty()) return usage("config set-context needs --server URL");
   if (const auto url = check_url(server); !url) return url.error();
+  std::vector<std::string> files;
+  for (const char* flag : {"key-file", "token-file", "ca-file"}) {
+    const auto value = call.value(flag);
+    files.push_back(value.empty() ? "" : std::filesystem::absolute(value).lexically_normal().string());
+  }
   const auto contexts = edit(call, [&](Contexts& file) -> Outcome<void> {
-    file.all[name] = {server.value, call.has("read-only")};
+    file.all[name] = {server.value, call.has("read-only"), files[0], files[1], files[2]};
     return {};
   });
   if (!contexts) return contexts.error();
@@ -119,13 +133,17 @@ std::vector<Command> config_commands() {
     if (flag.name != "verbose") view_verb.flags.push_back(flag);
   view_verb.run = view;
 
-  Command set_verb{"config set-context",
-                   "Make or replace a context",
-                   {"campaignctl config set-context local --server http://127.0.0.1:8080",
-                    "campaignctl config set-context prod --server http://10.0.0.5:8080 --read-only"}};
+  Command set_verb{
+      "config set-context",
+      "Make or replace a context",
+      {"campaignctl config set-context local --server http://127.0.0.1:8080",
+       "campaignctl config set-context prod --server https://cx.example --key-file ~/.cx-key --read-only"}};
   set_verb.arguments = {{"NAME", "What to call it", {}, Offer::contexts}};
-  set_verb.flags = {{"server", 0, "URL", "The node to ask, http://host:port"},
+  set_verb.flags = {{"server", 0, "URL", "The node to ask, http://host:port or https://"},
                     {"read-only", 0, "", "Refuse commands that change something"},
+                    {"key-file", 0, "FILE", "File with the API key to send there", {}, Offer::files},
+                    {"token-file", 0, "FILE", "File with an access token to send there", {}, Offer::files},
+                    {"ca-file", 0, "FILE", "PEM of whom its certificate may be signed by", {}, Offer::files},
                     kNoHeaders};
   set_verb.effect = Effect::configures;
   set_verb.run = set_context;

@@ -1,30 +1,13 @@
-#include <chrono>
 #include <fmt/core.h>
-#include <google/protobuf/util/time_util.h>
 
 #include "tools/campaignctl/command.hpp"
 #include "tools/campaignctl/commands/answer.hpp"
-#include "tools/campaignctl/text.hpp"
+#include "tools/campaignctl/when.hpp"
 
 namespace cx::ctl {
 namespace json = boost::json;
 
 namespace {
-
-using google::protobuf::util::TimeUtil;
-
-/// A time as a node takes it. `what` named it: "--since", "TIME".
-Outcome<std::string> time_of(const std::string& what, const std::string& text) {
-  google::protobuf::Timestamp time;
-  if (text.empty() || TimeUtil::FromString(text, &time)) return text;
-  if (const auto ago = parse_duration(text)) {
-    const auto then = std::chrono::system_clock::now() - *ago;
-    const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(then.time_since_epoch()).count();
-    return TimeUtil::ToString(TimeUtil::MillisecondsToTimestamp(ms));
-  }
-  return usage(
-      fmt::format("{} {} is not a time; write 2026-11-21T10:00:00Z, or 15m for that long ago", what, text));
-}
 
 std::vector<std::pair<std::string, std::string>> lines_of(const json::object& entity) {
   std::vector<std::pair<std::string, std::string>> lines;
@@ -65,7 +48,7 @@ Outcome<Report> show(const Call& call) {
 }
 
 Outcome<Report> show_at(const Call& call) {
-  const auto time = time_of("TIME", call.value("TIME"));
+  const auto time = time_of("TIME", call.value("TIME"), Sense::ago);
   if (!time) return time.error();
   if (time->empty()) return usage("TIME is empty; write 2026-11-21T10:00:00Z, or 15m for that long ago");
   return look(call, *time);
@@ -101,9 +84,9 @@ Row row_of(const json::value& record) {
 
 Outcome<Report> history(const Call& call) {
   const std::string address = call.value("ADDRESS");
-  const auto since = time_of("--since", call.value("since"));
+  const auto since = time_of("--since", call.value("since"), Sense::ago);
   if (!since) return since.error();
-  const auto until = time_of("--until", call.value("until"));
+  const auto until = time_of("--until", call.value("until"), Sense::ago);
   if (!until) return until.error();
   if (const auto limit = call.limit(); !limit) return limit.error();
   const auto answer =

@@ -1,0 +1,18 @@
+#pragma once
+
+#include "runtime/entity/entities.hpp"
+#include "runtime/method.hpp"
+
+namespace cx {
+
+/// Serves every method of `services` that names a target: its request is a command of the entity at that
+/// address, its reply what the entity answers. Methods whose entities this node does not host are left out;
+/// throws std::logic_error where a kind does not take the command. `entities` outlives the table.
+///
+/// An idempotency key makes the command take effect once: the same request again gets the first one's answer,
+/// another one with that key is refused (conflict "idempotency-key-reused"). An entity remembers the last 64
+/// keys.
+void serve_entities(const ServiceDescriptors& services, const Kinds& kinds, const Entities& entities,
+                    Services& table);
+
+}  // namespace cx

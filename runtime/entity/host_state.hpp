@@ -63,7 +63,7 @@ struct LetterId {
   std::uint32_t index = 0;
   auto operator<=>(const LetterId&) const = default;
   std::uint64_t number() const { return sequence * kLettersPerRecord + index; }
-  static constexpr std::uint32_t kLettersPerRecord = 2048;  // more than a decision may send
+  static constexpr std::uint32_t kLettersPerRecord = 1024;  // more than a decision may send
 };
 
 struct Letter {

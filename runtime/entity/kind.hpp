@@ -48,7 +48,7 @@ struct Effects {
     std::string to;
     MessagePtr command;
   };
-  static constexpr std::size_t kMostLetters = 1024;  ///< that one decision may send
+  static constexpr std::size_t kMostLetters = 1000;  ///< that one decision may send
   std::vector<Timer> reminders;
   std::vector<std::string> cancelled;
   std::vector<Letter> outbox;

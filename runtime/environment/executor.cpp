@@ -1,11 +1,13 @@
 #include "runtime/environment/executor.hpp"
 
+#include <sys/resource.h>
+#include <unistd.h>
 #include <utility>
 
 namespace cx {
 
-ThreadPool::ThreadPool(unsigned threads) {
-  for (unsigned i = 0; i < threads; ++i) threads_.emplace_back([this] { run(); });
+ThreadPool::ThreadPool(unsigned threads, int niceness) {
+  for (unsigned i = 0; i < threads; ++i) threads_.emplace_back([this, niceness] { run(niceness); });
 }
 
 ThreadPool::~ThreadPool() {
@@ -35,7 +37,11 @@ void ThreadPool::post(Task task) {
   wake_.notify_one();
 }
 
-void ThreadPool::run() {
+void ThreadPool::run(int niceness) {
+  // Linux takes a thread's id for a process's; elsewhere all threads would become as nice.
+#ifdef __linux__
+  if (niceness != 0) ::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), niceness);
+#endif
   std::unique_lock lock(mutex_);
   while (true) {
     wake_.wait(lock, [this] { return stop_ || !tasks_.empty(); });

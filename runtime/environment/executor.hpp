@@ -20,14 +20,15 @@ class Executor {
 /// Threads that run tasks in the order in which they were posted.
 class ThreadPool final : public Executor {
  public:
-  explicit ThreadPool(unsigned threads);
+  /// `niceness`: of the threads, 0 to 19; the higher, the more they leave to others when there is little CPU.
+  explicit ThreadPool(unsigned threads, int niceness = 0);
   ~ThreadPool() override;
   void post(Task task) override;
   /// Runs what is left; what is posted afterwards is dropped. The destructor does the same. By one thread.
   void stop();
 
  private:
-  void run();
+  void run(int niceness);
 
   std::mutex mutex_;
   std::condition_variable wake_;

@@ -22,6 +22,9 @@ struct ProjectorOptions {
   /// Whether the journal may hold records that a loss of power would forget: a projection has it synced
   /// before it commits what it made of them. Unnecessary where every append is synced.
   bool sync_journal = false;
+  /// How long a turn waits for more records before it starts, on the executor's thread: what comes together
+  /// costs less.
+  std::chrono::milliseconds gather{0};
 };
 
 /// A projection as operators see it.

@@ -5,6 +5,7 @@
 #include <exception>
 #include <google/protobuf/io/coded_stream.h>
 #include <google/protobuf/wire_format_lite.h>
+#include <thread>
 
 namespace cx {
 
@@ -102,6 +103,7 @@ ProjectionStatus Runner::status() const {
 }
 
 bool Runner::turn() {
+  if (options_.gather.count() > 0) std::this_thread::sleep_for(options_.gather);
   Notes notes;
   {
     const std::lock_guard lock(mutex_);

@@ -138,10 +138,14 @@ class Api:
         if status >= 400:
             if (wrong := self._judge_problem(status, headers, body)):
                 return wrong
-            if status >= 500 and not (status == 503 and json.loads(body)["type"] == "/problems/not-served"):
+            hurried = status == 504 and any(name.lower() == "x-timeout-ms" for name in request.headers)
+            unserved = status == 503 and json.loads(body)["type"] == "/problems/not-served"
+            if status >= 500 and not hurried and not unserved:
                 return "it is a failure of the node"
         if str(status) not in operation["responses"]:
             return "the document does not tell of this status"
+        if status == 200 and content_type == "application/x-ndjson":
+            return "; ".join(f"not a line of JSON: {line!r}" for line in body.splitlines() if not line.startswith(b"{"))
         if status != 200 or not body:
             return "" if status != 200 or "content" not in operation["responses"]["200"] else "an empty document"
         (media_type, media), *_ = operation["responses"]["200"]["content"].items()

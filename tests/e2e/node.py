@@ -108,7 +108,7 @@ class Client:
             assert name.lower() not in headers, f"{name} twice"
             headers[name.lower()] = value.strip()
         reply = Reply(int(status), headers, b"")
-        if reply.status < 200 or reply.status == 204:
+        if reply.status < 200 or reply.status in (204, 304):
             assert "content-length" not in headers, "RFC 9110, section 8.6"
         elif not head:
             size = int(headers["content-length"])

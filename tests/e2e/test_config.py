@@ -113,14 +113,13 @@ def test_check(tmp_path):
 
 def settings():
     """The flags of all settings, read from the file with the defaults."""
-    found, section = {}, ""
+    found, sections = {}, []
     for line in DEFAULTS.read_text().splitlines():
         if match := re.match(r"( *)([a-z_]+): *(.*)", line):
             indent, key, value = match.groups()
-            if not indent and not value:
-                section = key + "-"
-            elif value:
-                found["--" + ("" if not indent else section) + key.replace("_", "-")] = value
+            sections = sections[:len(indent) // 2] + [key]
+            if value:
+                found["--" + "-".join(sections).replace("_", "-")] = value
     return found
 
 
@@ -130,6 +129,7 @@ def test_help_knows_every_setting_and_its_default():
     flags = settings()
     assert len(flags) > 30
     for flag, default in flags.items():
+        default = "" if default in ("[]", '""') else default
         assert re.search(rf"^ +{flag} [^\n]*=?{re.escape(default)}\b", stdout, re.MULTILINE), flag
 
 

@@ -22,6 +22,10 @@ namespace cx {
 
 namespace {
 
+// Lists and the audit log's archive may lag, but nobody who asks or decides may wait for them.
+constexpr int kNiceness = 15;
+constexpr auto kGather = std::chrono::milliseconds(20);
+
 std::optional<Error> make_directory(const std::string& path) {
   std::error_code error;
   std::filesystem::create_directories(path, error);
@@ -42,7 +46,7 @@ struct Management::Parts {
         audit(files("audit.db"), environment.clock()),
         lists(files("campaigns.db"), environment.clock()),
         projector(journal, projecting, environment.clock(),
-                  {.sync_journal = config.journal().fsync() != "always"}) {}
+                  {.sync_journal = config.journal().fsync() != "always", .gather = kGather}) {}
 
   std::string files(const char* name) const { return config.data() + "/projections/" + name; }
 
@@ -59,7 +63,7 @@ struct Management::Parts {
   CampaignBoard board;
   AuditReader audit;
   CampaignLists lists;
-  ThreadPool projecting{1};
+  ThreadPool projecting{1, kNiceness};
   Projector projector;
 };
 

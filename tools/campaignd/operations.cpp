@@ -35,15 +35,9 @@ void answer_later(const Entities& entities, const Responder& respond, Work work)
   entities.reads().post([respond, work = std::move(work)] { answer(respond, work); });
 }
 
-/// The request's `limit`, within what the contract allows.
+/// The request's `limit`, which the contract bounds.
 template <class Request>
-Result<std::size_t> limit_of(const Request& request) {
-  const auto& range = Request::descriptor()->FindFieldByName("limit")->options().GetExtension(v1::range);
-  if (request.limit() > range.max())
-    return Error{Code::invalid_argument, "limit-out-of-range",
-                 fmt::format("The limit is {}; ask for at most {} at once, and go on with `next`.",
-                             request.limit(), range.max()),
-                 "/limit"};
+std::size_t limit_of(const Request& request) {
   return request.limit() == 0 ? kDefaultLimit : request.limit();
 }
 
@@ -84,9 +78,7 @@ void get_entity(const Entities& entities, const Clock& clock, const v1::GetEntit
 Result<HistoryQuery> query_of(const v1::ListEntityHistoryRequest& request) {
   HistoryQuery query;
   query.after = request.after();
-  const auto limit = limit_of(request);
-  if (!limit) return limit.error();
-  query.limit = *limit;
+  query.limit = limit_of(request);
   for (const auto& [text, field, bound] : {std::tuple(&request.since(), "since", &query.since),
                                            std::tuple(&request.until(), "until", &query.until)}) {
     if (text->empty()) continue;
@@ -168,14 +160,13 @@ Reply list_dead_letters(const Journal& journal, const DeadLetterPlace& after, st
 void list_dead_letters(const Entities& entities, const v1::ListDeadLettersRequest& request,
                        const Responder& respond) {
   const auto limit = limit_of(request);
-  if (!limit) return respond(limit.error());
   DeadLetterPlace after{0, ""};
   if (!request.cursor().empty()) {
     const auto place = parse_dead_letter(request.cursor());
     if (!place) return respond(about("cursor", place.error()));
     after = *place;
   }
-  answer_later(entities, respond, [&journal = entities.journal(), after = std::move(after), limit = *limit] {
+  answer_later(entities, respond, [&journal = entities.journal(), after = std::move(after), limit = limit] {
     return list_dead_letters(journal, after, limit);
   });
 }

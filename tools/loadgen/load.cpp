@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <deque>
 #include <fmt/format.h>
+#include <fstream>
 #include <sys/resource.h>
 #include <sys/time.h>
 #include <system_error>
@@ -85,8 +86,16 @@ bool Report::failed() const {
 }
 
 Result<Report> run(const Plan& plan) {
-  const auto target = parse_target(plan.url);
+  auto target = parse_target(plan.url);
   if (!target) return target.error();
+  if (!plan.key_file.empty()) {
+    std::ifstream in(plan.key_file);
+    if (!(in >> target->key))
+      return Error{
+          Code::invalid_argument, "bad-key-file",
+          fmt::format("--key-file: cannot read a key from {}; name a file that holds one.", plan.key_file),
+          ""};
+  }
   const auto requests = plan.corpus.empty()
                             ? generate_bid_requests(*target, plan.bodies, plan.tmax, plan.seed)
                             : read_corpus(*target, plan.corpus);

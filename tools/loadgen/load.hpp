@@ -21,6 +21,7 @@ enum class Mode {
 /// What to do. Ranges are the command line's to check.
 struct Plan {
   std::string url;
+  std::string key_file;  ///< holds the API key to show; empty for none
   Mode mode = Mode::closed;
   double rate = 0;  ///< requests a second of all threads, mode open
   Arrivals arrivals = Arrivals::poisson;

@@ -39,6 +39,7 @@ int main(int argc, char** argv) {
         ->default_str(fmt::format("{}s", millis / 1'000));
   };
   app.add_option("--url", plan.url, "Where to: http://127.0.0.1:PORT/PATH")->required();
+  app.add_option("--key-file", plan.key_file, "File with the API key to show")->type_name("FILE");
   auto* mode = app.add_option_group("mode", "How requests are paced")->require_option(1);
   auto* rate = mode->add_option("--rate", plan.rate, "Open loop: requests a second, whatever the server does")
                    ->check(CLI::Range(0.1, 1e6));

@@ -15,6 +15,7 @@ struct Target {
   socklen_t address_size = 0;
   std::string host;  ///< the Host field: "127.0.0.1:8080"
   std::string path;  ///< "/v1/bid"
+  std::string key;   ///< API key to show; empty for none
 };
 
 /// Reads "http://HOST:PORT/PATH" (RFC 3986), where HOST is an address in 127.0.0.0/8, "[::1]" or "localhost",

@@ -105,9 +105,10 @@ std::string device(Random& random) {
 
 std::string head(const Target& target, std::size_t length) {
   return fmt::format(
-      "POST {} HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\nX-OpenRTB-Version: 2.6\r\n"
+      "POST {} HTTP/1.1\r\nHost: {}\r\n{}Content-Type: application/json\r\nX-OpenRTB-Version: 2.6\r\n"
       "Content-Length: {}\r\n\r\n",
-      target.path, target.host, length);
+      target.path, target.host, target.key.empty() ? "" : "Authorization: Bearer " + target.key + "\r\n",
+      length);
 }
 
 }  // namespace

@@ -294,4 +294,25 @@ TEST_CASE_FIXTURE(Fixture, "a taken port is an error that says what to do") {
   second.drain(milliseconds(0));
 }
 
+TEST_CASE_FIXTURE(Fixture, "every method refuses who shows nothing, something wrong, or may do too little") {
+  front.authenticator.open = false;
+  start();
+  for (const auto& method : contract) {
+    if (method.access == Method::Access::everybody) continue;
+    CAPTURE(method.name);
+    const auto& service = method.descriptor->service()->full_name();
+    const auto as = [&](const char* token) {
+      return call("/" + service + "/" + method.descriptor->name(), "",
+                  [token](grpc::ClientContext& context) {
+                    if (*token != '\0') context.AddMetadata("authorization", std::string("Bearer ") + token);
+                  })
+          .get();
+    };
+    CHECK(is_problem(as(""), StatusCode::UNAUTHENTICATED, "no-credential"));
+    CHECK(is_problem(as("bad"), StatusCode::UNAUTHENTICATED, "invalid-credential"));
+    if (method.access == Method::Access::permitted)
+      CHECK(is_problem(as("poor"), StatusCode::PERMISSION_DENIED, "permission-missing"));
+  }
+}
+
 }  // namespace cx::grpc_gateway

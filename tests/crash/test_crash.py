@@ -4,6 +4,7 @@ import os
 
 import pytest
 from loop import Loop
+from process import Ended
 
 ROUNDS = int(os.environ.get("CX_ROUNDS", 500 if "CX_LONG" in os.environ else 50))
 
@@ -41,6 +42,10 @@ def test_everything_that_was_answered_is_there_exactly_once(tmp_path, seed, roun
 ])
 def test_the_checker_finds(tmp_path, seed, mistake, power, found, flags):
     loop = Loop(tmp_path, seed, power, ("--sabotage", mistake, *flags))
-    findings = loop.run(6)
+    try:
+        findings = loop.run(6)
+    except Ended as ended:  # a disk that lies may lose whole files: then the node itself finds it out, at its start
+        assert power and mistake in ("lying-disk", "no-sync") and "is damaged" in str(ended), ended
+        return
     tell(loop, findings)
     assert any(finding.startswith(found) for finding in findings), findings[:20]

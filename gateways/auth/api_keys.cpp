@@ -173,19 +173,11 @@ Services::Reply revoke(const Shared& shared, const CallContext& call,
 }  // namespace
 
 void add_api_keys(Services& services, const Shared& shared) {
-  const auto add = [&]<class Request>(
-                       const char* method,
-                       Services::Reply (*serve)(const Shared&, const CallContext&, const Request&)) {
-    add_blocking<Request>(services, shared, method,
-                          [&shared, serve](const CallContext& call, const Request& request) {
-                            return serve(shared, call, request);
-                          });
-  };
-  add("ApiKeys.Create", create);
-  add("ApiKeys.Get", get);
-  add("ApiKeys.List", list_all);
-  add("ApiKeys.Rotate", rotate);
-  add("ApiKeys.Revoke", revoke);
+  add_blocking(services, shared, "ApiKeys.Create", create);
+  add_blocking(services, shared, "ApiKeys.Get", get);
+  add_blocking(services, shared, "ApiKeys.List", list_all);
+  add_blocking(services, shared, "ApiKeys.Rotate", rotate);
+  add_blocking(services, shared, "ApiKeys.Revoke", revoke);
 }
 
 }  // namespace cx::auth

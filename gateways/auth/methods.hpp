@@ -31,6 +31,16 @@ void add_blocking(Services& services, const Shared& shared, const char* method, 
                }));
 }
 
+/// The same for a function of its own.
+template <class Request>
+void add_blocking(Services& services, const Shared& shared, const char* method,
+                  Services::Reply (*serve)(const Shared&, const CallContext&, const Request&)) {
+  add_blocking<Request>(services, shared, method,
+                        [&shared, serve](const CallContext& call, const Request& request) {
+                          return serve(shared, call, request);
+                        });
+}
+
 // Rules that edits have in common. Each returns what is wrong.
 
 /// Nobody gives what he does not have: `permissions` are within the caller's. "cannot-grant".

@@ -91,18 +91,10 @@ Services::Reply remove(const Shared& shared, const CallContext& call, const v1::
 }  // namespace
 
 void add_roles(Services& services, const Shared& shared) {
-  const auto add = [&]<class Request>(
-                       const char* method,
-                       Services::Reply (*serve)(const Shared&, const CallContext&, const Request&)) {
-    add_blocking<Request>(services, shared, method,
-                          [&shared, serve](const CallContext& call, const Request& request) {
-                            return serve(shared, call, request);
-                          });
-  };
-  add("Roles.Put", put);
-  add("Roles.Get", get);
-  add("Roles.List", list_all);
-  add("Roles.Delete", remove);
+  add_blocking(services, shared, "Roles.Put", put);
+  add_blocking(services, shared, "Roles.Get", get);
+  add_blocking(services, shared, "Roles.List", list_all);
+  add_blocking(services, shared, "Roles.Delete", remove);
 }
 
 }  // namespace cx::auth

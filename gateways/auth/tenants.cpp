@@ -97,19 +97,11 @@ Services::Reply update(const Shared& shared, const CallContext& call,
 }  // namespace
 
 void add_tenants(Services& services, const Shared& shared) {
-  const auto add = [&]<class Request>(
-                       const char* method,
-                       Services::Reply (*serve)(const Shared&, const CallContext&, const Request&)) {
-    add_blocking<Request>(services, shared, method,
-                          [&shared, serve](const CallContext& call, const Request& request) {
-                            return serve(shared, call, request);
-                          });
-  };
-  add("Tenants.Create", create);
-  add("Tenants.Get", get);
-  add("Tenants.List", list_all);
-  add("Tenants.Update", update);
-  add("Tenants.GetOwn", get_own);
+  add_blocking(services, shared, "Tenants.Create", create);
+  add_blocking(services, shared, "Tenants.Get", get);
+  add_blocking(services, shared, "Tenants.List", list_all);
+  add_blocking(services, shared, "Tenants.Update", update);
+  add_blocking(services, shared, "Tenants.GetOwn", get_own);
 }
 
 }  // namespace cx::auth

@@ -72,8 +72,15 @@ Result<Admission> Door::admit(const Method& method, const Credential& credential
   if (!admission) return admission;
   const auto& caller = *admission->caller;
   if (method.access == Method::Access::authenticated ? !credential.empty()
-                                                     : caller.permissions.test(method.permission))
-    return admission;
+                                                     : caller.permissions.test(method.permission)) {
+    if (!caller.is_source() || !method.body_credential.empty()) return admission;
+    return Error{
+        Code::permission_denied, "events-only",
+        fmt::format("{} has the role 'source' alone, by which it sends events and does nothing else; use "
+                    "another credential for {}.",
+                    caller.actor, method.name),
+        ""};
+  }
   if (credential.empty())  // what nobody in particular may do is not this
     return Error{Code::unauthenticated, "no-credential",
                  "Send a credential: Authorization: Bearer, with an API key or an access token.", ""};

@@ -21,9 +21,10 @@ class Door {
   Door(const Authenticator& authenticator, Environment& environment, Post post)
       : authenticator_(authenticator), environment_(environment), post_(std::move(post)) {}
 
-  /// Whether `credential` may call `method`; to be asked before a byte of the body is looked at. An
-  /// admission that is `limited` is a refusal, too: rate_limited(). In a public method there is a caller
-  /// without a tenant. Errors: those of Authenticator, and permission_denied "permission-missing".
+  /// Whether `credential` may call `method`; to be asked before a byte of the body is looked at, but for a
+  /// credential in it. Who is a source may call what takes such a credential, and nothing else. An admission
+  /// that is `limited` is a refusal, too: rate_limited(). In a public method there is a caller without a
+  /// tenant. Errors: those of Authenticator, and permission_denied "permission-missing", "events-only".
   Result<Admission> admit(const Method& method, const Credential& credential) const;
   static Error rate_limited(const Quota& quota);
   static Error not_served(const Method& method);

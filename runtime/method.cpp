@@ -115,6 +115,7 @@ Method method_of(const MethodDescriptor& descriptor, const Services& table) {
     const auto& raw = options.GetExtension(v1::raw);
     method.is_raw = true;
     method.content_type = raw.content_type();
+    method.body_credential = raw.body_credential();
     method.raw = table.raw(raw.agent());
   } else {
     method.unary = table.unary(method.name);

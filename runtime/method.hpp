@@ -37,8 +37,11 @@ struct Method {
 
   bool is_raw = false;
   std::string content_type = "application/json";  ///< of request and reply; of a raw method its own
-  RawTarget* raw = nullptr;                       ///< at most one of these two; neither where this node does
-  const Services::Unary* unary = nullptr;         ///< not serve it
+  /// Member of a raw body that may hold the caller's API key; empty where none may. Then it stands in pages
+  /// of everybody's, and a body may say text/plain, as theirs do.
+  std::string body_credential;
+  RawTarget* raw = nullptr;                ///< at most one of these two; neither where this node does
+  const Services::Unary* unary = nullptr;  ///< not serve it
 };
 
 using ServiceDescriptors = std::vector<const google::protobuf::ServiceDescriptor*>;

@@ -40,6 +40,23 @@ python_packages() {
   fi
 }
 
+# node_packages: build/segment, the clients of npm that tests/e2e/segment pins. Without the registry their tests are skipped,
+# which is said.
+node_packages() {
+  local folder="$root/build/segment" pinned="$root/tests/e2e/segment"
+  cmp -s "$pinned/package-lock.json" "$folder/installed.json" && return
+  say "Installing npm packages into build/segment"
+  rm -rf "$folder"
+  mkdir -p "$folder"
+  cp "$pinned/package.json" "$pinned/package-lock.json" "$folder"
+  if (cd "$folder" && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error); then
+    cp "$pinned/package-lock.json" "$folder/installed.json"
+  else
+    rm -rf "$folder"
+    say "These packages could not be had: the tests with Segment's clients are skipped"
+  fi
+}
+
 # configure PRESET ON|OFF: build/PRESET, with or without tests; what is configured with tests stays so. A checkout that
 # moved, or came from another machine, starts anew.
 configure() {

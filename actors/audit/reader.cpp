@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "actors/audit/ndjson.hpp"
+#include "runtime/on_executor.hpp"
 #include "runtime/projection/page_token.hpp"
-#include "runtime/projection/read_on.hpp"
 
 namespace cx {
 namespace {

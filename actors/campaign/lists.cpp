@@ -7,8 +7,8 @@
 #include "actors/campaign/rules.hpp"
 #include "actors/campaign/timing.hpp"
 #include "actors/campaign/view.hpp"
+#include "runtime/on_executor.hpp"
 #include "runtime/projection/page_token.hpp"
-#include "runtime/projection/read_on.hpp"
 
 namespace cx {
 namespace {

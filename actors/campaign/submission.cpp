@@ -4,6 +4,7 @@
 
 #include "actors/campaign/rules.hpp"
 #include "cx/v1/campaign.pb.h"
+#include "runtime/on_executor.hpp"
 
 namespace cx {
 namespace {
@@ -43,16 +44,12 @@ void define_approval_rules(Catalog& catalog) {
 void add_rules_to_submissions(Services& services, const Catalog& catalog, Executor& executor) {
   const auto* serve = services.unary(kSubmit);
   if (serve == nullptr) throw std::logic_error("nothing serves submissions");
-  services.add(kSubmit, Services::Unary([serve = *serve, &catalog, &executor](
-                                            const CallContext& call, const auto& request,
-                                            const Services::Respond& respond) {
-                 executor.post([serve, &catalog, call, request, respond] {
-                   guarded(respond, [&] {
-                     auto complete = with_rules(catalog, call.caller->tenant, *request);
-                     if (!complete) return respond(complete.error());
-                     serve(call, std::move(*complete), respond);
-                   });
-                 });
+  services.add(kSubmit,
+               on_executor(executor, [serve = *serve, &catalog](const CallContext& call, const auto& request,
+                                                                const Services::Respond& respond) {
+                 auto complete = with_rules(catalog, call.caller->tenant, *request);
+                 if (!complete) return respond(complete.error());
+                 serve(call, std::move(*complete), respond);
                }));
 }
 

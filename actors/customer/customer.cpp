@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <iterator>
 
+#include "actors/customer/decide.hpp"
+#include "actors/customer/person.hpp"
+
 namespace cx {
 namespace {
 
@@ -71,6 +74,12 @@ Outcome<Customer::Event, NoReply> Customer::handle(const State& state, const v1:
   return out;
 }
 
+std::string cut(std::string_view text, std::size_t most) {
+  if (text.size() <= most) return std::string(text);
+  while (most > 0 && (static_cast<unsigned char>(text[most]) & 0xc0) == 0x80) --most;
+  return std::string(text.substr(0, most));
+}
+
 void Customer::apply(State& state, const Event& event) {
   auto& times = *state.mutable_reserved_at();
   switch (event.event_case()) {
@@ -88,6 +97,16 @@ void Customer::apply(State& state, const Event& event) {
     case Event::kSeen:
       state.set_last_seen(event.seen().at());
       break;
+    case Event::kTaken:
+      return cx::apply(*state.mutable_person(), event.taken(), event.number());
+    case Event::kConsent:
+      return cx::apply(*state.mutable_person(), event.consent(), event.number());
+    case Event::kSuppression:
+      return cx::apply(*state.mutable_person(), event.suppression(), event.number());
+    case Event::kRun:
+      return cx::apply(*state.mutable_person(), event.run(), event.number());
+    case Event::kMessage:
+      return cx::apply(*state.mutable_person(), event.message(), event.number());
     case Event::EVENT_NOT_SET:
       break;
   }

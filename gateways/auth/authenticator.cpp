@@ -30,15 +30,30 @@ Error expired() {
                  "The credential has expired; refresh the token, or ask for a new key.");
 }
 
-/// What stands behind "Bearer"; empty for any other scheme.
-std::string_view bearer(std::string_view authorization) {
-  constexpr std::string_view kScheme = "bearer";
-  if (authorization.size() <= kScheme.size() || authorization[kScheme.size()] != ' ') return {};
-  for (std::size_t i = 0; i < kScheme.size(); ++i)
-    if ((authorization[i] | 0x20) != kScheme[i]) return {};
-  authorization.remove_prefix(kScheme.size());
+/// What stands behind `scheme`, in lower case; empty for any other scheme.
+std::string_view behind(std::string_view scheme, std::string_view authorization) {
+  if (authorization.size() <= scheme.size() || authorization[scheme.size()] != ' ') return {};
+  for (std::size_t i = 0; i < scheme.size(); ++i)
+    if ((authorization[i] | 0x20) != scheme[i]) return {};
+  authorization.remove_prefix(scheme.size());
   const auto first = authorization.find_first_not_of(' ');
   return first == authorization.npos ? std::string_view{} : authorization.substr(first);
+}
+
+/// The user name of basic authentication (RFC 7617) without a password; empty for anything else.
+std::string basic_user(std::string_view credentials) {
+  const auto end = credentials.find_last_not_of('=') + 1;
+  if (credentials.size() % 4 != 0 || credentials.size() - end > 2 || end > kMaxToken) return {};
+  std::string url(credentials.substr(0, end));
+  for (auto& c : url) {
+    if (c == '-' || c == '_') return {};
+    if (c == '+') c = '-';
+    if (c == '/') c = '_';
+  }
+  auto user = from_base64url(url);
+  if (!user || !user->ends_with(':')) return {};
+  user->pop_back();
+  return *std::move(user);
 }
 
 bool has(const std::vector<std::string>& texts, std::string_view wanted) {
@@ -138,7 +153,9 @@ Result<Admission> CredentialAuthenticator::admit(const Credential& credential, s
     // Two would leave it open whose request it is.
     return credential.authorization.empty() ? admit_key(credential.api_key, cost) : invalid();
   if (credential.authorization.empty()) return admit_certificate(credential.certificate, cost);
-  const auto token = bearer(credential.authorization);
+  if (const auto basic = behind("basic", credential.authorization); !basic.empty())
+    return admit_key(basic_user(basic), cost);
+  const auto token = behind("bearer", credential.authorization);
   return token.starts_with("cx_") ? admit_key(token, cost) : admit_token(token, cost);
 }
 

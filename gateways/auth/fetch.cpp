@@ -1,13 +1,11 @@
 #include "gateways/auth/fetch.hpp"
 
-#include <arpa/inet.h>
-#include <array>
 #include <charconv>
 #include <curl/curl.h>
 #include <fmt/format.h>
 #include <memory>
-#include <netinet/in.h>
-#include <unistd.h>
+
+#include "runtime/net/outbound.hpp"
 
 namespace cx::auth {
 namespace {
@@ -16,43 +14,7 @@ constexpr std::size_t kMostBytes = 256 * 1024;
 constexpr long kConnectMs = 3000, kTotalMs = 5000;
 
 using Curl = std::unique_ptr<CURL, decltype(&curl_easy_cleanup)>;
-using Url = std::unique_ptr<CURLU, decltype(&curl_url_cleanup)>;
 using Headers = std::unique_ptr<curl_slist, decltype(&curl_slist_free_all)>;
-
-/// The host of a URL and whether it stands for itself: an address, or "localhost".
-struct Host {
-  std::string scheme, name;
-  bool literal = false, loopback = false;
-};
-
-std::string part(const Url& url, CURLUPart which) {
-  char* text = nullptr;
-  if (curl_url_get(url.get(), which, &text, 0) != CURLUE_OK) return {};
-  std::string out(text);
-  curl_free(text);
-  return out;
-}
-
-std::optional<Host> host_of(const std::string& text) {
-  const Url url(curl_url(), curl_url_cleanup);
-  if (curl_url_set(url.get(), CURLUPART_URL, text.c_str(), 0) != CURLUE_OK) return std::nullopt;
-  if (!part(url, CURLUPART_USER).empty() || !part(url, CURLUPART_PASSWORD).empty()) return std::nullopt;
-  Host host{part(url, CURLUPART_SCHEME), part(url, CURLUPART_HOST), false, false};
-  auto bare = host.name;
-  if (bare.starts_with('[') && bare.ends_with(']')) bare = bare.substr(1, bare.size() - 2);
-  in_addr four{};
-  in6_addr six{};
-  if (bare == "localhost") {
-    host.literal = host.loopback = true;
-  } else if (inet_pton(AF_INET, bare.c_str(), &four) == 1) {
-    host.literal = true;
-    host.loopback = ntohl(four.s_addr) >> 24 == 127;
-  } else if (inet_pton(AF_INET6, bare.c_str(), &six) == 1) {
-    host.literal = true;
-    host.loopback = IN6_IS_ADDR_LOOPBACK(&six);
-  }
-  return host;
-}
 
 std::size_t take_body(char* bytes, std::size_t, std::size_t n, void* to) {
   auto& body = *static_cast<std::string*>(to);
@@ -74,63 +36,14 @@ std::size_t take_header(char* bytes, std::size_t, std::size_t n, void* to) {
   return n;
 }
 
-curl_socket_t open_public(void*, curlsocktype, curl_sockaddr* to) {
-  if (!is_public(to->addr)) return CURL_SOCKET_BAD;
-  return ::socket(to->family, to->socktype | SOCK_CLOEXEC, to->protocol);
-}
-
-bool is_public_v4(std::uint32_t a) {
-  struct Net {
-    std::uint32_t prefix;
-    int bits;
-  };
-  // IANA's registry of special-purpose addresses, multicast and what is reserved.
-  constexpr std::array<Net, 15> kSpecial{{{0x00000000, 8},
-                                          {0x0a000000, 8},
-                                          {0x64400000, 10},
-                                          {0x7f000000, 8},
-                                          {0xa9fe0000, 16},
-                                          {0xac100000, 12},
-                                          {0xc0000000, 24},
-                                          {0xc0000200, 24},
-                                          {0xc0586300, 24},
-                                          {0xc0a80000, 16},
-                                          {0xc6120000, 15},
-                                          {0xc6336400, 24},
-                                          {0xcb007100, 24},
-                                          {0xe0000000, 4},
-                                          {0xf0000000, 4}}};
-  for (const auto& net : kSpecial)
-    if ((a ^ net.prefix) >> (32 - net.bits) == 0) return false;
-  return true;
-}
-
 }  // namespace
 
-bool is_public(const sockaddr& address) {
-  if (address.sa_family == AF_INET)
-    return is_public_v4(ntohl(reinterpret_cast<const sockaddr_in&>(address).sin_addr.s_addr));
-  if (address.sa_family != AF_INET6) return false;
-  const auto& bytes = reinterpret_cast<const sockaddr_in6&>(address).sin6_addr.s6_addr;
-  if (IN6_IS_ADDR_V4MAPPED(&reinterpret_cast<const sockaddr_in6&>(address).sin6_addr))
-    return is_public_v4(static_cast<std::uint32_t>(bytes[12]) << 24 | bytes[13] << 16 | bytes[14] << 8 |
-                        bytes[15]);
-  // Global unicast is 2000::/3; not those of it that tunnel IPv4 (2002::/16, 2001::/32) or document
-  // (2001:db8::/32).
-  if ((bytes[0] & 0xe0) != 0x20) return false;
-  if (bytes[0] == 0x20 && bytes[1] == 0x02) return false;
-  const bool special = bytes[0] == 0x20 && bytes[1] == 0x01 &&
-                       ((bytes[2] == 0 && bytes[3] == 0) || (bytes[2] == 0x0d && bytes[3] == 0xb8));
-  return !special;
-}
-
 std::optional<Error> check_url(const std::string& url) {
-  const auto host = host_of(url);
+  const auto host = net::host_of(url);
   const auto wrong = [&](const char* what) {
     return Error{Code::invalid_argument, "invalid-url", fmt::format("'{}' {}", url, what), ""};
   };
-  if (!host || host->name.empty() || url.size() > 2000)
-    return wrong("is no URL of a server without a user in it");
+  if (!host) return wrong("is no http or https URL of a server without a user in it");
   if (host->scheme != "https" && !(host->scheme == "http" && host->loopback))
     return wrong("is not https, nor http of this machine");
   return std::nullopt;
@@ -138,7 +51,7 @@ std::optional<Error> check_url(const std::string& url) {
 
 std::optional<Error> check_url_of(const std::string& url, const std::string& source) {
   if (auto error = check_url(url)) return error;
-  const auto to = host_of(url), from = host_of(source);
+  const auto to = net::host_of(url), from = net::host_of(source);
   if (!to->literal || (from && from->name == to->name)) return std::nullopt;
   return Error{Code::invalid_argument, "invalid-url",
                fmt::format("'{}' is an address, and not that of {}", url, source), ""};
@@ -169,7 +82,7 @@ Result<Fetched> fetch_by_curl(const FetchRequest& request) {
   set(CURLOPT_WRITEDATA, &out.body);
   set(CURLOPT_HEADERFUNCTION, take_header);
   set(CURLOPT_HEADERDATA, &out.max_age);
-  if (!host_of(request.url)->literal) set(CURLOPT_OPENSOCKETFUNCTION, open_public);
+  if (!net::host_of(request.url)->literal) net::set_guard(curl.get(), nullptr);
   const auto add = [&](const std::string& line) {
     if (auto* longer = curl_slist_append(headers.get(), line.c_str())) {
       static_cast<void>(headers.release());

@@ -4,7 +4,6 @@
 #include <functional>
 #include <optional>
 #include <string>
-#include <sys/socket.h>
 #include <utility>
 #include <vector>
 
@@ -36,8 +35,6 @@ std::optional<Error> check_url(const std::string& url);
 /// The same of a URL that stands in a document from `source`: whoever wrote it may not send us to an address
 /// or to this machine, unless it is the source's own.
 std::optional<Error> check_url_of(const std::string& url, const std::string& source);
-/// Whether an address is one of the public Internet.
-bool is_public(const sockaddr& address);
 /// A text as it stands in a query or form.
 std::string form_encode(std::string_view text);
 

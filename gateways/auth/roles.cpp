@@ -27,7 +27,7 @@ Permissions managing() {
               v1::PERMISSION_JOURNEY_WRITE, v1::PERMISSION_EXPERIMENT_WRITE, v1::PERMISSION_DCO_MANAGE});
 }
 
-std::array<BuiltInRole, 9> make() {
+std::array<BuiltInRole, 10> make() {
   return {{
       {"admin", "Everything in the tenant; in the operating tenant the node as well.", all_permissions()},
       {"manager", "Runs and approves campaigns, journeys and experiments.", managing()},
@@ -43,6 +43,8 @@ std::array<BuiltInRole, 9> make() {
        set({v1::PERMISSION_CAMPAIGN_READ, v1::PERMISSION_EXPERIMENT_READ, v1::PERMISSION_CDP_READ,
             v1::PERMISSION_ANALYTICS_READ})},
       {"bidder", "Sends bid requests, nothing else.", set({v1::PERMISSION_CAMPAIGN_BID})},
+      {"source", "Sends events; a key with this role alone does nothing else, so that a page may show it.",
+       set({v1::PERMISSION_CDP_WRITE})},
       {"operator", "Runs the node; of the operating tenant only.", system_permissions()},
       {"viewer", "Looks at everything in the tenant.", reading()},
   }};

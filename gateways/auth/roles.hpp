@@ -15,6 +15,7 @@ namespace cx::auth {
 ///   everything marketer    edits campaigns, creatives, journeys, experiments and customers; does not approve
 ///   analyst     looks at campaigns, experiments, customers and reports
 ///   bidder      sends bid requests, nothing else
+///   source      sends events; alone nothing else, so that such a key may stand in a page (Caller::is_source)
 ///   operator    runs the node: system.*, of the operating tenant only
 ///   viewer      looks at everything
 struct BuiltInRole {

@@ -5,6 +5,7 @@
 
 #include "gateways/http/fields.hpp"
 #include "gateways/http/message.hpp"
+#include "gateways/json/member.hpp"
 #include "gateways/metadata.hpp"
 
 namespace cx::http {
@@ -34,10 +35,13 @@ void answer_options(const Request& request, const Resource& resource, Exchange& 
 }
 
 /// The caller, or null if the exchange is answered with why not.
-CallerPtr admit(const Door& door, const Method& method, const Request& request, std::string_view certificate,
+CallerPtr admit(const Door& door, const Method& method, Request& request, std::string_view certificate,
                 Exchange& exchange) {
-  const Credential credential{request.field(Field::authorization), request.field(Field::api_key),
-                              certificate};
+  Credential credential{request.field(Field::authorization), request.field(Field::api_key), certificate};
+  std::optional<std::string> key;
+  if (credential.empty() && !method.body_credential.empty() &&
+      (key = json::text_member(request.body, method.body_credential)))
+    credential.api_key = *key;
   auto admission = door.admit(method, credential);
   if (!admission) {
     exchange.challenge =
@@ -58,7 +62,8 @@ bool take_body(const Method& method, std::size_t limit, Request& request, Exchan
   if (method.body.empty()) return true;
   const auto& field = request.field(Field::content_type);
   const auto type = trimmed(std::string_view(field).substr(0, field.find(';')));
-  if (!type.empty() && !same(type, method.content_type)) {
+  const bool from_page = !method.body_credential.empty() && same(type, "text/plain");
+  if (!type.empty() && !same(type, method.content_type) && !from_page) {
     exchange.refuse(415, "unsupported-media-type",
                     "Send the body with Content-Type: " + method.content_type + ".");
     return false;
@@ -74,7 +79,6 @@ bool take_body(const Method& method, std::size_t limit, Request& request, Exchan
   }
   auto body = decompress(request.body, *coding, limit);
   if (!body) {
-    if (body.error().type == "body-too-large") exchange.status = 413;
     exchange.refuse(body.error());
     return false;
   }
@@ -156,6 +160,9 @@ void dispatch(const Site& site, Request& request, std::string_view certificate, 
     return exchange.refuse(405, "method-not-allowed",
                            fmt::format("{} answers {} only.", path.substr(0, 100), exchange.allow));
   }
+  if (route->method != nullptr && !route->method->body_credential.empty() && exchange.allow_origin.empty() &&
+      !request.field(Field::origin).empty())
+    exchange.allow_origin = "*";  // what a page proves itself by is its own, wherever it is from
   exchange.probe = route->probe;
   exchange.content_type = route->content_type;
   if (request.verb == Verb::get || exchange.head)

@@ -29,7 +29,8 @@ int status_of(const Exchange& exchange) {
   const auto& reply = exchange.reply;
   if (exchange.status != 0) return exchange.status;
   if (reply.kind == RawReply::Kind::empty) return 204;
-  if (reply.kind == RawReply::Kind::error) return http_status(reply.error.code);
+  if (reply.kind == RawReply::Kind::error)
+    return reply.error.type == "body-too-large" ? 413 : http_status(reply.error.code);
   return names_etag(exchange.if_none_match, metadata_of(reply, "etag")) ? 304 : 200;
 }
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <string_view>
 
+#include "gateways/openapi/definitions.hpp"
 #include "gateways/openapi/schema.hpp"
 
 namespace cx {
@@ -98,6 +99,7 @@ std::vector<Document> documents(std::span<const Method> methods, const Info& inf
       {"/docs", "text/html; charset=utf-8", page(methods, info), std::string(kSecurityPolicy)},
       {"/docs/style.css", css, std::string(docs_style), ""},
   };
+  for (auto& page : definitions(methods)) all.push_back(std::move(page));
   if (has_viewer()) {
     all.push_back({"/docs/start.js", script, std::string(docs_start_script), ""});
     all.push_back({"/docs/viewer.js", script, std::string(docs_viewer_script), ""});

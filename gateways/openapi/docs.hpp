@@ -19,8 +19,9 @@ struct Document {
 /// Whether the build could get the page's viewer (Swagger UI) by npm.
 bool has_viewer();
 
-/// /openapi.json, and /docs with the files that it needs: the API's documentation, which asks nothing of any
-/// other host. Without the viewer the page lists the endpoints and says how to get it.
+/// /openapi.json, the schemas of definitions (definitions.hpp), and /docs with the files that it needs: the
+/// API's documentation, which asks nothing of any other host. Without the viewer the page lists the endpoints
+/// and says how to get it.
 std::vector<Document> documents(std::span<const Method> methods, const Info& info);
 
 }  // namespace cx::openapi

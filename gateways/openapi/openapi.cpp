@@ -147,7 +147,11 @@ class Operation {
   }
 
   object body() {
-    if (method_.is_raw) return {{"required", true}, {"content", content(method_.content_type, object{})}};
+    if (method_.is_raw) {
+      auto types = content(method_.content_type, object{});
+      if (!method_.body_credential.empty()) types["text/plain"] = object{{"schema", object{}}};
+      return {{"required", true}, {"content", std::move(types)}};
+    }
     if (method_.body != "*") {
       const auto& field = field_at(request_, method_.body);
       return {{"required", field.required},
@@ -258,8 +262,8 @@ std::string document(std::span<const Method> methods, const Info& info) {
       {"openapi", "3.1.0"},
       {"info", object{{"title", info.title}, {"version", info.version}, {"description", introduction()}}},
       {"servers", array{object{{"url", "/"}}}},
-      {"security",
-       array{object{{"bearer", array{}}}, object{{"apiKey", array{}}}, object{{"certificate", array{}}}}},
+      {"security", array{object{{"bearer", array{}}}, object{{"basic", array{}}}, object{{"apiKey", array{}}},
+                         object{{"certificate", array{}}}}},
       {"tags", tags_of(methods)},
       {"paths", std::move(paths)},
       {"components", std::move(components)}};

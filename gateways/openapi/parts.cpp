@@ -104,6 +104,9 @@ object security_schemes() {
                         {"description",
                          "An access token, from signing in or of an issuer that the node trusts, or an "
                          "API key."}}},
+      {"basic", object{{"type", "http"},
+                       {"scheme", "basic"},
+                       {"description", "An API key as the user name, without a password."}}},
       {"apiKey",
        object{{"type", "apiKey"}, {"in", "header"}, {"name", "X-Api-Key"}, {"description", "An API key."}}},
       {"certificate",

@@ -207,7 +207,7 @@ std::string first_sentence(std::string_view text) {
   return std::string(text);
 }
 
-Schemas::Schemas(std::span<const Method> methods) {
+Schemas::Schemas(std::span<const Method> methods, Spelling spelling) : spelling_(spelling) {
   for (const auto& method : methods) {
     if (method.is_raw) continue;
     reach(json::plan_of(*method.request->GetDescriptor()), in_requests_);
@@ -250,6 +250,11 @@ object Schemas::enumeration(const EnumPlan& type) {
     if (!said.empty()) values += fmt::format("\n- `{}`: {}", value.name(), said);
   }
   if (!values.empty()) description += (description.empty() ? "" : "\n") + values;
+  if (spelling_ == Spelling::accepted) {
+    std::set<std::string> others;
+    for (const auto& [name, number] : type.folded) others.insert(name);
+    names.insert(names.end(), others.begin(), others.end());
+  }
   at->second = {{"type", "string"}, {"enum", std::move(names)}};
   if (!description.empty()) at->second["description"] = description;
   return reference(full_name);

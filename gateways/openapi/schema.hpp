@@ -26,6 +26,9 @@ std::string_view conventional(std::string_view field_name);
 /// The first sentence of a text, without its full stop.
 std::string first_sentence(std::string_view text);
 
+/// How values of enums are written: as replies have them, or in whatever way requests may.
+enum class Spelling { printed, accepted };
+
 /// The schemas of a set of methods. Messages and enums become components that others refer to; a component is
 /// made when it is referred to for the first time.
 ///
@@ -33,7 +36,7 @@ std::string first_sentence(std::string_view text);
 /// get more in a later version, and names as required what a reply always has.
 class Schemas {
  public:
-  explicit Schemas(std::span<const Method> methods);
+  explicit Schemas(std::span<const Method> methods, Spelling spelling = Spelling::printed);
 
   /// A message as a whole: a reference, or what a well-known type looks like.
   boost::json::object message(const json::Plan& type);
@@ -51,6 +54,7 @@ class Schemas {
   boost::json::object enumeration(const json::EnumPlan& type);
   boost::json::object reference(const std::string& full_name) const;
 
+  const Spelling spelling_;
   std::set<const json::Plan*> in_requests_, in_replies_;
   std::map<std::string, boost::json::object> components_;
 };

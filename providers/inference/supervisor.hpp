@@ -8,6 +8,7 @@
 
 #include "messages/actors.hpp"
 #include "providers/inference/provider.hpp"
+#include "providers/pool/work.hpp"
 #include "runtime/clock.hpp"
 #include "runtime/telemetry/metrics.hpp"
 
@@ -24,11 +25,7 @@ struct BatchPolicy {
 };
 
 /// What is counted of the supervisor's work.
-struct BatchProbe {
-  SharedHistogram items;    ///< items a batch
-  SharedHistogram wait_ns;  ///< arrival of its oldest request to dispatch
-  Counter shed, expired, failed;
-};
+using BatchProbe = pool::Probe;
 
 using ProviderFactory = std::function<std::unique_ptr<CoLaNetProvider>()>;
 

@@ -11,9 +11,10 @@ namespace cx {
 
 /// What a request shows for itself. Empty where there is nothing.
 struct Credential {
-  std::string_view authorization;  ///< "Bearer ...": an access token or an API key
-  std::string_view api_key;        ///< of the field X-Api-Key
-  std::string_view certificate;    ///< subject of a client certificate that was verified, "CN=ssp-1"
+  std::string_view
+      authorization;             ///< "Bearer ...": an access token or an API key; "Basic ...": a key as user
+  std::string_view api_key;      ///< of the field X-Api-Key, or of the body where the method allows that
+  std::string_view certificate;  ///< subject of a client certificate that was verified, "CN=ssp-1"
   bool empty() const { return authorization.empty() && api_key.empty() && certificate.empty(); }
 };
 

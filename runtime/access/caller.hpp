@@ -19,6 +19,9 @@ struct Caller {
   bool operates = false;        ///< of the tenant that runs the node
   std::string credential;       ///< "access-token", "external-token", "api-key", "certificate", "anonymous"
   std::string session;          ///< of an access token; else empty
+
+  /// Whether this is everybody who has seen a page: a key of the role that is for keys which pages show.
+  bool is_source() const { return roles.size() == 1 && roles.front() == "source"; }
 };
 using CallerPtr = std::shared_ptr<const Caller>;
 

@@ -7,6 +7,8 @@
 #include <google/protobuf/util/time_util.h>
 #include <stdexcept>
 
+#include "runtime/catalog/input_only.hpp"
+
 namespace cx {
 namespace {
 
@@ -16,6 +18,7 @@ using Verb = v1::DocumentMethod;
 using Reply = Services::Reply;
 
 constexpr std::uint32_t kDefaultPage = 50;
+constexpr int kAttempts = 16;  // of an edit that others overtake
 
 const FieldDescriptor* field_of(const Message& message, const std::string& name) {
   return message.GetDescriptor()->FindFieldByName(name);
@@ -70,7 +73,7 @@ class Serve {
         body->CopyFrom(request.GetReflection()->GetMessage(request, field));
         clear_shown(*body);
         set_text(*body, "id", id);
-        return shown(catalog_.put(key, *body, if_match(request), actor));
+        return shown(put(key, *body, if_match(request), actor));
       }
       case Verb::REMOVE: {
         const auto removed = catalog_.remove(key, if_match(request), actor);
@@ -97,6 +100,31 @@ class Serve {
     return tag.empty() ? std::nullopt : std::optional(std::move(tag));
   }
 
+  /// Stores a body; what callers cannot see, and left out, stays what it was.
+  Result<v1::Document> put(const DocumentKey& key, const Message& body,
+                           const std::optional<std::string>& if_match, const std::string& actor) const {
+    if (!has_input_only(*body.GetDescriptor())) return catalog_.put(key, body, if_match, actor);
+    for (int attempt = 1;; ++attempt) {
+      const std::unique_ptr<Message> whole(body.New());
+      whole->CopyFrom(body);
+      const auto newest = catalog_.get(key);
+      if (!newest && newest.error().code != Code::not_found) return newest.error();
+      if (newest) {
+        const std::unique_ptr<Message> before(body.New());
+        if (before->ParseFromString(newest->body().bytes())) keep_input_only(*whole, *before);
+      }
+      // Only that revision may be replaced whose secrets these are, whatever the caller would replace.
+      const bool any = !if_match || (newest && *if_match == "*");
+      const auto stored =
+          catalog_.put(key, *whole, any ? std::optional(newest ? newest->etag() : "") : if_match, actor);
+      const bool overtaken =
+          !stored && any &&
+          (stored.error().code == Code::precondition_failed || stored.error().code == Code::conflict ||
+           stored.error().code == Code::not_found);
+      if (!overtaken || attempt == kAttempts) return stored;
+    }
+  }
+
   /// Reads a document into `body`, with what it does not store. A removal shows what it removed.
   std::optional<Error> read(const v1::Document& document, Message& body) const {
     if (!document.has_body()) {
@@ -110,6 +138,7 @@ class Serve {
           Code::internal, "corrupt",
           "The body of " + key_of(document).text() + " cannot be read. Roll it back or store it again.", ""};
     }
+    strip_input_only(body);
     set_text(body, "id", document.id());
     set_text(body, "etag", document.etag());
     set_number(body, "revision", document.revision());

@@ -5,7 +5,7 @@
 #include <caf/send.hpp>
 #include <fmt/format.h>
 #include <future>
-#include <mutex>
+#include <stdexcept>
 #include <utility>
 
 #include "runtime/entity/messages.hpp"
@@ -51,11 +51,15 @@ Entities::Entities(Parts parts, const HostOptions& options, bool sync_always, un
     for (auto shard = i; shard < kShards; shard += regions) shards.push_back(shard);
     probe.addresses.push_back(fmt::format("region/system/{}-{:02}", parts_.node, i + 1));
     regions_.push_back(caf::actor_cast<caf::actor>(parts_.system.spawn<Region>(
-        probe,
-        Region::Parts{std::move(shards), share, parts_.kinds, parts_.journal, committer_, parts_.reads,
-                      parts_.environment, parts_.metrics, credits_, [this](Request request, Respond respond) {
-                        ask(std::move(request), std::move(respond));
-                      }})));
+        probe, Region::Parts{
+                   std::move(shards), share, parts_.kinds, parts_.journal, committer_, parts_.reads,
+                   parts_.environment, parts_.metrics, credits_,
+                   [this](Request request, Respond respond) { ask(std::move(request), std::move(respond)); },
+                   [this](const std::string& endpoint) {
+                     const std::lock_guard lock(endpoints_mutex_);
+                     const auto found = endpoints_.find(endpoint);
+                     return found == endpoints_.end() ? caf::actor() : found->second;
+                   }})));
   }
 }
 
@@ -91,6 +95,19 @@ void Entities::stop() {
   for (const auto& region : regions_) caf::anon_send_exit(region, caf::exit_reason::user_shutdown);
   caf::scoped_actor self{parts_.system};
   self->wait_for(regions_);  // they use what comes after us
+  const std::lock_guard lock(endpoints_mutex_);
+  endpoints_.clear();
+}
+
+void Entities::connect(const std::string& endpoint, caf::actor taker) {
+  if (parts_.kinds.find_endpoint(endpoint) == nullptr)
+    throw std::logic_error(endpoint + " is connected, and is no endpoint of this node");
+  {
+    const std::lock_guard lock(endpoints_mutex_);
+    endpoints_[endpoint] = std::move(taker);
+  }
+  for (const auto& region : regions_)
+    caf::anon_send(region, Run{[region, endpoint] { host_of(region).connected(endpoint); }});
 }
 
 Result<Request> Entities::request(std::string_view address, MessagePtr command) const {

@@ -4,7 +4,9 @@
 #include <caf/fwd.hpp>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
@@ -52,6 +54,14 @@ class Entities final : public Router {
   /// blocks.
   void ask(Request request, Respond respond) const;
 
+  /// From now on `taker` gets the letters to an endpoint (runtime/entity/messages.hpp) and answers each with
+  /// caf::unit_t when it is done with it, or with an error of to_caf(): "overloaded", "unavailable" and
+  /// "deadline-exceeded" are tried again, ever more rarely; any other makes it a dead letter, "internal"
+  /// after a few attempts. A letter comes at least once, with the same id; who ends without an answer gets it
+  /// again. One that is never answered waits until the node is restarted. Before anybody is connected,
+  /// letters wait. At any time.
+  void connect(const std::string& endpoint, caf::actor taker);
+
   const Committer& committer() const { return committer_; }
   /// See Committer::on_followed; before start().
   void on_followed(std::function<void(std::uint32_t shard)> followed) {
@@ -80,6 +90,8 @@ class Entities final : public Router {
   std::shared_ptr<Credits> credits_;
   Committer committer_;
   std::vector<caf::actor> regions_;
+  std::mutex endpoints_mutex_;
+  std::map<std::string, caf::actor> endpoints_;  ///< who takes their letters
   bool stopped_ = false;
 };
 

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "runtime/entity/request.hpp"
+
 namespace cx {
 namespace {
 
@@ -13,7 +15,7 @@ auto named(std::string_view name) {
 constexpr std::ptrdiff_t kClients = 64;
 
 bool is_client(const v1::SeenSource& seen) {
-  return !std::string_view(seen.source()).starts_with("shard/");
+  return !is_outbox(seen.source());
 }
 
 auto from(std::string_view source) {

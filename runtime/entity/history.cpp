@@ -3,6 +3,7 @@
 #include <fmt/chrono.h>
 #include <fmt/format.h>
 
+#include "runtime/address.hpp"
 #include "runtime/entity/route.hpp"
 #include "runtime/entity/stored.hpp"
 
@@ -89,6 +90,33 @@ std::optional<Error> advance(Past& past, const v1::JournalRecord& record) {
   past.sequence = record.sequence();
   past.at = record.now();
   return std::nullopt;
+}
+
+Result<Decision> decide_again(Past& past, const EntityKind& kind, const v1::JournalRecord& record) {
+  const auto* type = kind.command(record.command().type());
+  const auto command = read_typed(record.command());
+  const auto address = parse_address(record.entity());
+  if (type == nullptr || !command || !address)
+    return unreadable(record.shard(), fmt::format("The command of record {}", record.sequence()));
+  const auto facts = read_typed(record.facts());
+  const std::vector<std::string> roles(record.roles().begin(), record.roles().end());
+  Context context;
+  context.now = record.now();
+  context.self = record.entity();
+  context.tenant = address->tenant;
+  context.key = address->key;
+  context.actor = record.actor();
+  context.trace = record.trace();
+  context.deadline = record.deadline();
+  context.seed = record.seed();
+  context.roles = roles;
+  context.facts = facts.get();
+  auto decision = past.entity->decide(*type, *command, context);
+  if (!decision) return decision;
+  past.extras.apply(record);
+  past.sequence = record.sequence();
+  past.at = record.now();
+  return decision;
 }
 
 Result<Past> base_of(const Journal& journal, const Kinds& kinds, std::string_view address) {

@@ -56,6 +56,11 @@ Result<Past> base_of(const Journal& journal, const Kinds& kinds, std::string_vie
 /// Takes it one record further.
 std::optional<Error> advance(Past& past, const v1::JournalRecord& record);
 
+/// Has the entity decide once more what `record`, which follows `past`, decided, from all that the decision
+/// was made from; takes it on to the record. The decision, which differs from the record's only if the kind
+/// has changed since, or is not pure. Of a record that has a command.
+Result<Decision> decide_again(Past& past, const EntityKind& kind, const v1::JournalRecord& record);
+
 /// Folds what the log holds of an entity. "not-retained", with the oldest moment that is left, where the
 /// records of that time are no longer kept.
 Result<Past> past_of(const Journal& journal, const Kinds& kinds, std::string_view address,

@@ -5,6 +5,7 @@
 
 #include "runtime/address.hpp"
 #include "runtime/entity/host_state.hpp"
+#include "runtime/entity/stored.hpp"
 
 namespace cx {
 namespace {
@@ -43,23 +44,12 @@ std::ptrdiff_t unsettled(const v1::SeenSource& seen, std::uint64_t settled) {
                        [&](const auto& one) { return one.sequence() >= settled; });
 }
 
-bool is_letter(std::string_view source) {
-  return source.starts_with("shard/");
+bool is_local(const Job& job) {
+  return job.letter.sequence != 0;
 }
 
-MessagePtr parse_reply(const v1::TypedBytes& reply) {
-  if (reply.type().empty()) return nullptr;
-  const auto* type = google::protobuf::DescriptorPool::generated_pool()->FindMessageTypeByName(reply.type());
-  if (type == nullptr) return nullptr;
-  auto message = std::shared_ptr<Message>(
-      google::protobuf::MessageFactory::generated_factory()->GetPrototype(type)->New());
-  if (!message->ParseFromString(reply.bytes())) return nullptr;
-  return message;
-}
-
-void set_typed(v1::TypedBytes& to, const Message& from) {
-  to.set_type(from.GetDescriptor()->full_name());
-  *to.mutable_bytes() = serialize(from);
+bool is_letter(const Job& job) {
+  return is_local(job) || is_outbox(job.request.source);
 }
 
 }  // namespace
@@ -72,6 +62,7 @@ Host::Host(const HostOptions& options, std::span<const std::uint32_t> shards, co
   for (const auto id : shards) {
     auto& shard = state_->shards[id];
     shard.id = id;
+    shard.source = fmt::format("shard/{}", id);
     state_->shard_by_id[id] = &shard;
   }
 }
@@ -127,9 +118,15 @@ std::vector<ShardStatus> Host::status() const {
 
 void Host::tick() {
   const auto now = state_->now();
+  state_->filling.handed_over = false;
   state_->fire_due(now);
   state_->repeat_letters(now);
   state_->sweep(now);
+  state_->settle();
+}
+
+void Host::connected(std::string_view endpoint) {
+  state_->connected(endpoint);
   state_->settle();
 }
 
@@ -282,7 +279,7 @@ void Host::State::run(Slot& slot, Job& job) {
     return bury_reminder(slot, job, job.failure);  // each time the whole shard had to be read again
   if (!request.source.empty() && !options.sabotage.no_dedupe && slot.extras) {
     if (const auto* reply = slot.extras->reply_to(request.source, request.sequence))
-      return answer_when(slot.batch, *slot.shard, std::move(job.respond), parse_reply(*reply));
+      return answer_when(slot.batch, *slot.shard, std::move(job.respond), read_typed(*reply));
     if (request.once && slot.extras->knows(request.source))
       return job.respond(
           Error{Code::conflict, "idempotency-key-reused",
@@ -301,8 +298,8 @@ void Host::State::run(Slot& slot, Job& job) {
         fmt::format("The command reached {} after its deadline; nothing was done.", *slot.address), ""});
   if (slot.batch == filling.number && slot.in_batch >= options.entity_credit)
     return job.respond(overloaded(*slot.address));
-  if (slot.shard->outbox.size() >= options.outbox_credit && !request.type->query &&
-      !is_letter(request.source))
+  if (slot.shard->outbox.size() + slot.shard->fresh >= options.outbox_credit && !request.type->query &&
+      !is_letter(job))
     return job.respond(overloaded(fmt::format("The outbox of shard {}", slot.shard->id)));
   try {
     decide(slot, job);
@@ -313,6 +310,7 @@ void Host::State::run(Slot& slot, Job& job) {
         fmt::format("{} failed at {}: {}", request.type->prototype->GetTypeName(), *slot.address, e.what()),
         ""};
     auto& shard = *slot.shard;
+    note_broken(job, shard, error);
     job.respond(error);
     fail(shard, error);
   }
@@ -322,30 +320,35 @@ void Host::State::decide(Slot& slot, Job& job) {
   const auto& request = job.request;
   const auto at = now();
   const auto [tenant, key] = tenant_and_key(*slot.address);
-  const Context context{
-      at,           *slot.address, tenant, key, request.actor, request.trace, request.deadline, random.next(),
-      request.roles};
+  const Context context{at,
+                        *slot.address,
+                        tenant,
+                        key,
+                        request.actor,
+                        request.trace,
+                        request.deadline,
+                        random.next(),
+                        request.roles,
+                        nullptr};
   auto decided = slot.entity->decide(*request.type, *request.command, context);
   if (!decided) {
     if (decided.error().code == Code::internal) slot.kind->probe->failures.add();
     if (!job.reminder.empty() && is_final(decided.error(), job.attempts + 1))
       return bury_reminder(slot, job, decided.error());
-    return answer_when(slot.batch, *slot.shard, std::move(job.respond), decided.error());
+    return answer(slot, job, slot.batch, decided.error());
   }
   auto& effects = decided->effects;
   if (!request.type->query)
     effects.outbox.insert(effects.outbox.end(), request.along.begin(), request.along.end());
+  const bool sends_nothing = effects.outbox.empty() && effects.buried.empty();
   const bool leads_to_nothing = decided->events.empty() && effects.reminders.empty() &&
-                                effects.cancelled.empty() && effects.outbox.empty() && job.reminder.empty();
-  if (leads_to_nothing)
-    return answer_when(slot.batch, *slot.shard, std::move(job.respond), std::move(decided->reply));
+                                effects.cancelled.empty() && sends_nothing && job.reminder.empty();
+  if (leads_to_nothing) return answer(slot, job, slot.batch, std::move(decided->reply));
   // A message of an outbox is gone from there once it is answered.
-  const bool relaxed =
-      request.type->relaxed && !options.strict && effects.outbox.empty() && !is_letter(request.source);
+  const bool relaxed = request.type->relaxed && !options.strict && sends_nothing && !is_letter(job);
   record(slot, job, *decided, context, relaxed);
   if (options.sabotage.reply_early) return job.respond(std::move(decided->reply));
-  answer_when(relaxed ? slot.strict_batch : slot.batch, *slot.shard, std::move(job.respond),
-              std::move(decided->reply));
+  answer(slot, job, relaxed ? slot.strict_batch : slot.batch, std::move(decided->reply));
 }
 
 /// Numbers the decision and puts it into the batch that fills.
@@ -370,12 +373,14 @@ void Host::State::record(Slot& slot, const Job& job, Decision& decision, const C
   record.set_deadline(request.deadline);
   record.set_schema(slot.kind->kind->schema());
   for (auto& event : decision.events) record.add_events(std::move(event));
+  if (decision.facts) set_typed(*record.mutable_facts(), *decision.facts);
+  if (is_local(job)) record.set_letter(job.letter.number());
   if (!request.source.empty()) {
     auto& id = *record.mutable_id();
     id.set_source(request.source);
     id.set_sequence(request.sequence);
     id.set_settled(request.settled);
-    if (!is_letter(request.source) && decision.reply) set_typed(*record.mutable_reply(), *decision.reply);
+    if (!is_outbox(request.source) && decision.reply) set_typed(*record.mutable_reply(), *decision.reply);
   }
 
   if (!job.reminder.empty()) record.add_cleared(job.reminder);
@@ -386,13 +391,26 @@ void Host::State::record(Slot& slot, const Job& job, Decision& decision, const C
     reminder.set_due(std::max<std::int64_t>(timer.due, 1));  // 0 is none
     set_typed(*reminder.mutable_command(), *timer.command);
   }
+  std::uint32_t index = 0;
   for (const auto& letter : decision.effects.outbox) {
     auto& message = *record.add_outbox();
     message.set_to(letter.to);
     set_typed(*message.mutable_command(), *letter.command);
+    post(shard, {sequence, index++}, *slot.address, letter, message);
+  }
+  for (const auto& [letter, why] : decision.effects.buried) {
+    auto& buried = *record.add_buried();
+    buried.mutable_message()->set_to(letter.to);
+    set_typed(*buried.mutable_message()->mutable_command(), *letter.command);
+    buried.set_reason(why.type);
+    buried.set_detail(why.detail);
+    v1::DeadLetter dead;
+    dead.set_from(*slot.address);
+    *dead.mutable_message() = buried.message();
+    dead.set_first_at(context.now);
+    write_dead(shard, {sequence, index++}, std::move(dead), why);
   }
   if (record.cleared_size() > 0 || record.reminders_size() > 0) index_reminders(slot, record);
-  if (record.outbox_size() > 0) post_letters(slot, record);
   if (record.cleared_size() > 0 || record.reminders_size() > 0 || record.has_id()) {
     if (!slot.extras) slot.extras = std::make_unique<Extras>();
     slot.extras->apply(record);
@@ -417,6 +435,12 @@ void Host::State::changed(Slot& slot, std::uint64_t sequence, std::int64_t at, b
   slot.first_dirty = sequence;
   slot.dirty_since = at;
   slot.shard->dirty.emplace(sequence, &slot);
+}
+
+/// Answers when `batch` is committed; at once where whoever asks is committed with it.
+void Host::State::answer(const Slot& slot, Job& job, std::uint64_t batch, Answer answer) {
+  if (is_local(job) && !options.sabotage.late_rows) return job.respond(std::move(answer));
+  answer_when(batch, *slot.shard, std::move(job.respond), std::move(answer));
 }
 
 /// Answers once `batch` is committed, and what is in memory therefore true.

@@ -33,6 +33,8 @@ struct HostOptions {
   struct Sabotage {
     bool reply_early = false;  ///< answers before the commit
     bool no_dedupe = false;    ///< takes a repeated message for a new one
+    bool late_rows = false;    ///< erases a message within a shard after, not with what came of it
+    bool lost_rows = false;    ///< does not write down a message within a shard that is not handled at once
   } sabotage;
 };
 
@@ -59,6 +61,9 @@ class HostPort {
   virtual void commit(std::vector<Append> appends, Committed then) = 0;
   /// Carries a command from a shard to an entity of whichever host. The answer may come late, twice or never.
   virtual void send(std::uint32_t from, Request request, Respond respond) = 0;
+  /// Hands a message to the actor of an endpoint. The answer comes later, once: "unavailable" where there is
+  /// no such actor, or no longer.
+  virtual void deliver(const Endpoint& endpoint, Letter letter, Respond respond) = 0;
   /// Calls Host::flush in a few milliseconds.
   virtual void flush_later() = 0;
 };
@@ -88,6 +93,8 @@ class Host {
   void resolve(std::uint32_t shard, std::string letter, bool replay,
                std::function<void(std::optional<Error>)> respond);
   std::vector<ShardStatus> status() const;
+  /// There is somebody at the endpoint: what waits for it need not wait longer.
+  void connected(std::string_view endpoint);
 
   /// Fires what is due and does the housekeeping; to be called every kTick.
   void tick();

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "runtime/entity/host_state.hpp"
+#include "runtime/entity/route.hpp"
 
 // Batches: what is committed together, what waits for it, and what happens when it fails.
 
@@ -48,6 +49,7 @@ void Host::State::write(Shard& shard, Table table, std::string key, std::optiona
 }
 
 void Host::State::settle() {
+  hand_over();
   load_some();
   if (under_way) return;
   if (filling.appends.empty() && filling.held.empty()) {
@@ -60,6 +62,7 @@ void Host::State::settle() {
 }
 
 void Host::State::commit() {
+  write_posted();
   under_way = std::exchange(filling, Batch{});
   filling.number = under_way->number + 1;
   std::vector<Append> appends;
@@ -97,6 +100,7 @@ void Host::State::committed(Batch& batch, const std::vector<std::optional<Error>
     held.respond(lost == failed.end() ? std::move(held.answer) : not_written(*held.shard, lost->second));
   }
   leave();
+  for (auto& next : batch.handovers) handovers.push_back(std::move(next));
   for (const auto& shard : batch.senders)
     if (!failed.contains(shard->id)) send_letters(*shard);
 }
@@ -117,8 +121,9 @@ void Host::State::fail(Shard& shard, const Error& error) {
   shard.dirty.clear();
   shard.tail.clear();
   shard.outbox.clear();
-  shard.unsent.clear();
-  shard.in_flight = 0;
+  shard.to_others.clear();
+  shard.entities = shard.endpoints = {};
+  shard.fresh = 0;
   shard.resolving.clear();
   due.erase({shard.next_due, shard.id});
   shard.next_due = Shard::kNever;
@@ -186,8 +191,8 @@ void Host::State::opened(Shard& shard, Opened found) {
   shard.checkpoint = found.checkpoint;
   shard.tail = std::move(found.tail);
   for (auto& [id, entry] : found.outbox) {
-    shard.outbox[id].entry = std::move(entry);
-    shard.unsent.insert(id);
+    const auto to = route_letter(kinds, entry.message().to());
+    shard.window(put(shard, id, std::move(entry), to).to).unsent.insert(id);
   }
   send_letters(shard);
   note_due(shard, found.next_due);

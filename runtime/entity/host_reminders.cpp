@@ -3,6 +3,7 @@
 
 #include "runtime/entity/host_state.hpp"
 #include "runtime/entity/route.hpp"
+#include "runtime/entity/stored.hpp"
 
 // Reminders: a shard knows when its next one is due, and reads those that are from its index, a round at a
 // time.
@@ -149,16 +150,12 @@ void Host::State::bury_unknown(Shard& shard, const std::string& key, const v1::R
   append.records.push_back(record.SerializeAsString());
 
   v1::DeadLetter dead;
-  dead.set_id(fmt::format("{}-{}-0", shard.id, record.sequence()));
   dead.set_from(entry.entity());
   dead.mutable_message()->set_to(entry.entity());
   *dead.mutable_message()->mutable_command() = entry.reminder().command();
-  dead.set_reason(why.type);
-  dead.set_detail(why.detail);
   dead.set_attempts(1);
   dead.set_first_at(entry.reminder().due());
-  dead.set_last_at(record.now());
-  write(shard, Table::dead_letters, outbox_key(record.sequence(), 0), dead.SerializeAsString());
+  write_dead(shard, {record.sequence(), 0}, std::move(dead), why);
   write(shard, Table::reminders, key, std::nullopt);
 }
 
@@ -172,18 +169,12 @@ void Host::State::bury_reminder(Slot& slot, Job& job, const Error& why) {
   slot.extras->apply(record);
 
   v1::DeadLetter dead;
-  dead.set_id(fmt::format("{}-{}-0", shard.id, record.sequence()));
   dead.set_from(*slot.address);
   dead.mutable_message()->set_to(*slot.address);
-  auto& command = *dead.mutable_message()->mutable_command();
-  command.set_type(job.request.command->GetTypeName());
-  job.request.command->SerializeToString(command.mutable_bytes());
-  dead.set_reason(why.type);
-  dead.set_detail(why.detail);
+  set_typed(*dead.mutable_message()->mutable_command(), *job.request.command);
   dead.set_attempts(job.attempts + 1);
   dead.set_first_at(job.due);
-  dead.set_last_at(record.now());
-  write(shard, Table::dead_letters, outbox_key(record.sequence(), 0), dead.SerializeAsString());
+  write_dead(shard, {record.sequence(), 0}, std::move(dead), why);
   append.records.push_back(record.SerializeAsString());
   changed(slot, record.sequence(), record.now(), false);
   answer_when(slot.batch, shard, std::move(job.respond), MessagePtr());

@@ -22,12 +22,22 @@ struct HostedKind {
   KindProbe* probe;
 };
 
+/// Record and position of a message in the outbox of its shard.
+struct LetterId {
+  std::uint64_t sequence = 0;  ///< 0 for no message
+  std::uint32_t index = 0;
+  auto operator<=>(const LetterId&) const = default;
+  std::uint64_t number() const { return sequence * kLettersPerRecord + index; }
+  static constexpr std::uint32_t kLettersPerRecord = 1024;  // more than a decision may send
+};
+
 struct Shard;
 
 /// A command on its way into an entity.
 struct Job {
   Request request;
   Respond respond;
+  LetterId letter;       ///< that brings it, when that is of the same shard
   std::string reminder;  ///< its name, when the command is one that is due
   std::int64_t due = 0;
   std::uint32_t attempts = 0;                         ///< of the reminder, before this one
@@ -57,27 +67,32 @@ struct Slot {
   std::list<Slot*>::iterator order;  ///< in State::by_use
 };
 
-/// Record and position of a message in the outbox of its shard.
-struct LetterId {
-  std::uint64_t sequence = 0;
-  std::uint32_t index = 0;
-  auto operator<=>(const LetterId&) const = default;
-  std::uint64_t number() const { return sequence * kLettersPerRecord + index; }
-  static constexpr std::uint32_t kLettersPerRecord = 1024;  // more than a decision may send
-};
-
-struct Letter {
+/// A message that has not been delivered.
+struct Posted {
+  enum class To { here, other_shard, endpoint };
   v1::OutboxEntry entry;
+  To to = To::here;            ///< where it goes; here, too, if nobody is there
+  std::uint64_t batch = 0;     ///< that its row is in
   std::uint32_t sent = 0;      ///< how often
   std::uint32_t attempts = 0;  ///< how often its receiver failed
-  std::int64_t retry_at = 0;   ///< 0 while it waits for its turn
+  std::int64_t retry_at = 0;   ///< 0 while it waits for its turn, or for an answer that is sure to come
   bool pausing = false;        ///< its receiver has failed; it waits to be sent again
   bool buried = false;         ///< is on its way to the dead letters
+};
+
+/// A message to an entity of its own shard, about to be handed over.
+struct Handover {
+  Shard* shard;
+  std::uint64_t generation;
+  LetterId id;
+  Request request;
+  bool fresh;  ///< just sent, and written down only if it is not handled before its batch is committed
 };
 
 struct Shard {
   enum class Phase { opening, open, recovering, lost };
   std::uint32_t id = 0;
+  std::string source;  ///< of messages: "shard/17"
   Phase phase = Phase::opening;
   std::uint64_t generation = 0;  ///< of its memory; what was under way for an older one no longer matters
   std::string error;
@@ -90,9 +105,24 @@ struct Shard {
   /// Records after the checkpoint of entities that have not been loaded since the shard was opened.
   std::unordered_map<std::string, std::vector<std::uint64_t>> tail;
 
-  std::map<LetterId, Letter> outbox;
-  std::set<LetterId> unsent;
-  std::size_t in_flight = 0;
+  std::map<LetterId, Posted> outbox;
+  std::set<LetterId> to_others;  ///< those of it that go to other shards: who has to tell repeats apart
+  struct Window {
+    std::set<LetterId> unsent;
+    std::size_t in_flight = 0;  ///< with their receivers
+  };
+  Window entities, endpoints;
+  std::size_t fresh = 0;  ///< messages within it that are to be handed over, and not in its outbox yet
+  Window& window(Posted::To to) { return to == Posted::To::endpoint ? endpoints : entities; }
+  /// What broke this shard when it was delivered within it; outlives a generation. The receivers get messages
+  /// only when these are committed, so that they cost nobody else an answer, and that the ids here mean
+  /// something.
+  struct Broke {
+    std::uint32_t times = 0;
+    Error why;
+  };
+  std::map<LetterId, Broke> broke;
+  std::set<std::string> fragile;
 
   std::int64_t next_due = kNever;  ///< of its reminders; known to State::due, too
   bool firing = false;             ///< a round of reminders is under way
@@ -119,9 +149,17 @@ struct Batch {
   std::vector<Shard*> shards;  ///< of `appends`; null for one that is not to be written any more
   std::size_t bytes = 0;
   std::vector<Held> held;
-  std::vector<Shard*> senders;  ///< that have messages in here
-  bool urgent = false;          ///< somebody waits for it
-  bool timed = false;           ///< flush_later was asked for
+  std::vector<Shard*> senders;      ///< that have messages in here
+  std::vector<Handover> handovers;  ///< for when it is committed
+  struct Row {
+    Shard* shard;
+    std::uint64_t generation;
+    LetterId letter;
+  };
+  std::vector<Row> posted;   ///< to be written into the outbox, if they are there in the end
+  bool handed_over = false;  ///< as many messages within shards as it takes
+  bool urgent = false;       ///< somebody waits for it
+  bool timed = false;        ///< flush_later was asked for
 };
 
 /// An entity as read from the journal.
@@ -171,6 +209,7 @@ struct Host::State {
   void decide(Slot& slot, Job& job);
   void record(Slot& slot, const Job& job, Decision& decision, const Context& context, bool relaxed);
   void changed(Slot& slot, std::uint64_t sequence, std::int64_t at, bool relaxed);
+  void answer(const Slot& slot, Job& job, std::uint64_t batch, Answer answer);
   void answer_when(std::uint64_t batch, Shard& shard, Respond respond, Answer answer);
   v1::Snapshot snapshot_of(const Slot& slot) const;
   void load_some();
@@ -188,15 +227,32 @@ struct Host::State {
   void opened(Shard& shard, Opened found);
 
   // host_outbox.cpp
+  void post(Shard& shard, LetterId id, const std::string& from, const Effects::Letter& letter,
+            const v1::Outgoing& message);
+  Posted& put(Shard& shard, LetterId id, v1::OutboxEntry entry, const Result<Request>& to);
+  Posted& keep(Shard& shard, LetterId id, const std::string& from, v1::Outgoing message,
+               const Result<Request>& to);
+  void write_posted();
+  void erase_row(Shard& shard, LetterId id, const Posted& letter);
+  void forget(Shard& shard, LetterId id);
   void send_letters(Shard& shard);
-  void send_letter(Shard& shard, LetterId id, Letter& letter);
+  void send_letters(Shard& shard, Shard::Window& window, std::size_t most);
+  void send_letter(Shard& shard, LetterId id, Posted& letter);
   void delivered(std::uint32_t shard, std::uint64_t generation, LetterId id, const Answer& answer);
-  void post_letters(const Slot& slot, const v1::JournalRecord& record);
   void bury(Shard& shard, LetterId id, std::uint32_t attempts, const Error& why);
+  void write_dead(Shard& shard, LetterId id, v1::DeadLetter dead, const Error& why);
   bool is_final(const Error& error, std::uint32_t attempts) const;
   void repeat_letters(std::int64_t now);
+  void connected(std::string_view endpoint);
   void resolve(std::uint32_t shard, std::string letter, bool replay,
                std::function<void(std::optional<Error>)> respond);
+
+  // host_handover.cpp
+  void hand_over();
+  void hand_over(Handover next);
+  void hand_over_later(Handover next);
+  void keep(Handover& next);
+  void note_broken(const Job& job, Shard& shard, const Error& why);
 
   // host_reminders.cpp
   void index_reminders(const Slot& slot, const v1::JournalRecord& record);
@@ -252,6 +308,7 @@ struct Host::State {
   std::uint64_t committed_batch = 0;
   std::set<std::pair<std::int64_t, std::uint32_t>> due;                     ///< shards by next_due
   std::multimap<std::int64_t, std::pair<std::uint32_t, LetterId>> repeats;  ///< letters by retry_at
+  std::deque<Handover> handovers;
   v1::JournalRecord scratch;
   std::int64_t swept_at = 0;
   std::function<void()> stopped;  ///< set when stopping

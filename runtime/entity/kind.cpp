@@ -18,6 +18,12 @@ std::string serialize(const Message& message) {
   return bytes;
 }
 
+const Message* Endpoint::command(std::string_view full_name) const {
+  for (const auto* prototype : commands)
+    if (prototype->GetDescriptor()->full_name() == full_name) return prototype;
+  return nullptr;
+}
+
 void EntityKind::add(const Message& prototype, bool query) {
   const auto* type = prototype.GetDescriptor();
   commands_.emplace(

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <google/protobuf/message.h>
 #include <memory>
 #include <optional>
@@ -33,8 +34,14 @@ struct Context {
   std::int64_t deadline = 0;  ///< Unix milliseconds; 0 for none
   std::uint64_t seed = 0;
   std::span<const std::string> roles = {};  ///< of who asked
+  const Message* facts = nullptr;           ///< what the kind's facts() told; null for nothing
 
   Random random() const { return Random(seed); }
+  /// The facts, if they are such; null otherwise.
+  template <class Facts>
+  const Facts* facts_as() const {
+    return dynamic_cast<const Facts*>(facts);
+  }
 };
 
 /// What a decision leads to besides events and reply. All of it is committed with the events.
@@ -48,10 +55,15 @@ struct Effects {
     std::string to;
     MessagePtr command;
   };
-  static constexpr std::size_t kMostLetters = 1000;  ///< that one decision may send
+  struct Buried {
+    Letter letter;
+    Error why;
+  };
+  static constexpr std::size_t kMostLetters = 1000;  ///< that one decision may send or bury
   std::vector<Timer> reminders;
   std::vector<std::string> cancelled;
   std::vector<Letter> outbox;
+  std::vector<Buried> buried;
 
   /// This entity gets `command` at `due` (Unix milliseconds), once; a reminder of the same name is replaced.
   template <class Command>
@@ -59,11 +71,16 @@ struct Effects {
     reminders.push_back({std::move(name), due, std::make_shared<Command>(std::move(command))});
   }
   void cancel(std::string name) { cancelled.push_back(std::move(name)); }
-  /// The entity at address `to` gets `command`, at least once and with a stable id, by which it drops
-  /// repeats.
+  /// The entity at address `to` gets `command` once; an endpoint does at least once, with a stable id. One of
+  /// the same shard gets it at once, and what it makes of it is committed together with this decision.
   template <class Command>
   void send(std::string to, Command command) {
     outbox.push_back({std::move(to), std::make_shared<Command>(std::move(command))});
+  }
+  /// A message that is not to be sent, and why: it is a dead letter from the start, which a person may send.
+  template <class Command>
+  void bury(std::string to, Command command, Error why) {
+    buried.push_back({{std::move(to), std::make_shared<Command>(std::move(command))}, std::move(why)});
   }
 };
 
@@ -81,26 +98,34 @@ struct Outcome : Effects {
 //
 //   static constexpr std::string_view kName;       // of addresses: "customer"
 //   static constexpr std::uint32_t kSchema;        // version of State and Event; from 1, one more for each
-//   change
-//                                                  // that Protobuf's own rules do not cover
+//                                                  // change that Protobuf's own rules do not cover
 //   using State, Event;                            // Protobuf messages
 //   using Commands = std::tuple<...>;              // Protobuf messages
-//   Outcome<Event, Reply> handle(const State&, const Command&, const Context&) const;   // one per command;
-//   or Result<Outcome<Event, Reply>> handle(...) const;  // that may refuse; or Reply or Result<Reply>
-//   handle(...) const;      // a query: nothing is journaled static void apply(State&, const Event&);
+//   // One per command:
+//   Outcome<Event, Reply> handle(const State&, const Command&, const Context&) const;
+//   Result<Outcome<Event, Reply>> handle(...) const;       // that may refuse
+//   Reply or Result<Reply> handle(...) const;              // a query: nothing is journaled
+//   static void apply(State&, const Event&);
 //
 // and may have
 //
 //   State initial(std::string_view address) const; // of an entity that was never seen; by default State{}
-//   static std::string_view affinity(std::string_view key);       // what its shard follows; by default the
-//   key static Result<State> upcast_state(std::uint32_t schema, std::string_view bytes);    // of an older
-//   schema static Result<Event> upcast_event(std::uint32_t schema, std::string_view bytes);    // when
-//   kSchema > 1
+//   static std::string_view affinity(std::string_view key);       // what its shard follows; by default key
+//   // When kSchema > 1, of an older schema:
+//   static Result<State> upcast_state(std::uint32_t schema, std::string_view bytes);
+//   static Result<Event> upcast_event(std::uint32_t schema, std::string_view bytes);
+//   // For any of its commands, what must be known of the world outside the entity to decide:
+//   MessagePtr facts(const State&, const Command&, const Context&) const;
 //
-// handle, apply, initial and the upcasts are pure: what they return follows from their arguments alone.
+// handle, apply, initial and the upcasts are pure: what they return follows from their arguments alone. So
+// that this holds for what the catalog says now, say, there is facts(): it is asked right before handle, may
+// look at anything in memory that any thread may look at, and must be quick. What it returns is
+// Context::facts and part of the decision's record, and a replay of the decision gets that instead of asking
+// again. A record of its own for each decision: make them few bytes. Null for none.
 
 /// A decision with its messages as bytes.
 struct Decision {
+  MessagePtr facts;  ///< that were asked for; null when there are none, or the context had them
   std::vector<std::string> events;
   MessagePtr reply;
   Effects effects;
@@ -160,9 +185,28 @@ class EntityKind {
   std::unordered_map<const google::protobuf::Descriptor*, CommandType> commands_;
 };
 
-/// The kinds that a node hosts, by name. Filled before anything uses it.
+/// Something that is no entity, but may be sent messages: an actor of this node that talks to the outside.
+/// See Entities::connect.
+struct Endpoint {
+  std::string name;                      ///< of addresses, as a kind's
+  std::vector<const Message*> commands;  ///< prototypes of those that it takes
+
+  /// Null for a message that it does not take.
+  const Message* command(std::string_view full_name) const;
+};
+
+/// The kinds that a node hosts, and its endpoints, by name. Filled before anything uses it.
 class Kinds {
  public:
+  /// `name` is no kind's. `commands` are prototypes that live as long as the process.
+  void add_endpoint(std::string name, std::vector<const Message*> commands) {
+    endpoints_.push_back({std::move(name), std::move(commands)});
+  }
+  const Endpoint* find_endpoint(std::string_view name) const {
+    for (const auto& endpoint : endpoints_)
+      if (endpoint.name == name) return &endpoint;
+    return nullptr;
+  }
   void add(std::unique_ptr<EntityKind> kind) { kinds_.push_back(std::move(kind)); }
   /// Some projection reads the records of this kind, if there is one.
   void follow(std::string_view name) {
@@ -178,6 +222,7 @@ class Kinds {
 
  private:
   std::vector<std::unique_ptr<EntityKind>> kinds_;
+  std::deque<Endpoint> endpoints_;  // who holds one keeps it
 };
 
 /// The kind `K` as an EntityKind: runtime/entity/kind_of.hpp.

@@ -114,7 +114,7 @@ class KindOf final : public EntityKind {
 
   static Error too_many_letters(std::string_view address, std::size_t n) {
     return {Code::internal, "handler-failed",
-            std::string(address) + " was about to send " + std::to_string(n) +
+            std::string(address) + " was about to send or bury " + std::to_string(n) +
                 " messages in one decision; the most is " + std::to_string(Effects::kMostLetters) +
                 ". Send them in several.",
             ""};
@@ -149,14 +149,14 @@ class KindOf final : public EntityKind {
     static Result<Decision> decide_one(Instance& self, const Message& message, const Context& context) {
       using Wrapped = Unwrapped<Returned<Command>>;
       const auto& command = static_cast<const Command&>(message);
-      auto result = self.handle<Wrapped>(command, context);
-      if (!result) return result.error();
       Decision decision;
+      auto result = self.handle<Wrapped>(command, context, decision.facts);
+      if (!result) return result.error();
       if constexpr (is_query<Command>) {
         decision.reply = shared(std::move(*result));
       } else {
-        if (result->outbox.size() > Effects::kMostLetters)
-          return too_many_letters(context.self, result->outbox.size());
+        if (const auto n = result->outbox.size() + result->buried.size(); n > Effects::kMostLetters)
+          return too_many_letters(context.self, n);
         decision.events.reserve(result->events.size());
         for (const auto& event : result->events) decision.events.push_back(serialize(event));
         for (const auto& event : result->events) K::apply(self.state_, event);
@@ -168,9 +168,19 @@ class KindOf final : public EntityKind {
 
     // What a handler throws is contained to its command: nothing has been applied yet.
     template <class Wrapped, class Command>
-    Result<typename Wrapped::Type> handle(const Command& command, const Context& context) const {
+    Result<typename Wrapped::Type> handle(const Command& command, const Context& context,
+                                          MessagePtr& facts) const {
+      const auto& kind = kind_.kind_;
       try {
-        return Wrapped::lift(kind_.kind_.handle(state_, command, context));
+        if constexpr (requires { MessagePtr(kind.facts(state_, command, context)); }) {
+          if (context.facts == nullptr) facts = kind.facts(state_, command, context);
+          if (facts) {
+            auto informed = context;
+            informed.facts = facts.get();
+            return Wrapped::lift(kind.handle(state_, command, informed));
+          }
+        }
+        return Wrapped::lift(kind.handle(state_, command, context));
       } catch (const std::exception& e) {
         return Error{Code::internal, "handler-failed",
                      command.GetTypeName() + " failed at " + std::string(context.self) + ": " + e.what(), ""};

@@ -5,9 +5,12 @@
 
 #include "runtime/entity/request.hpp"
 
-// What an actor sends to a region, and gets back: (Request) -> (MessagePtr). They stay on one node.
+// What an actor sends to a region, and gets back: (Request) -> (MessagePtr). What an endpoint's actor gets
+// from one: (Letter) -> (caf::unit_t), whenever it is done with it. Errors are those of to_caf(). They stay
+// on one node.
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cx::Request)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cx::MessagePtr)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cx::Letter)
 
 namespace cx {
 

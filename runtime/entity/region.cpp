@@ -16,6 +16,15 @@ using flush_atom = caf::atom_constant<caf::atom("cx-flush")>;
 // That a relaxed command waits for others to be written with.
 constexpr std::chrono::milliseconds kCompany{10};
 
+bool has_ended(const caf::error& error) {
+  return error == caf::sec::request_receiver_down || error.category() == caf::atom("exit");
+}
+
+Error nobody_at(const std::string& endpoint) {
+  return {Code::unavailable, "unavailable",
+          fmt::format("Nobody takes what is sent to {} at the moment; it is tried again.", endpoint), ""};
+}
+
 }  // namespace
 
 Error Credits::refusal(std::uint32_t shard) {
@@ -59,6 +68,14 @@ caf::behavior Region::make_behavior() {
       fmt::print(stderr, "A region has failed, so that this process cannot go on: {}\n", e.what());
     }
     std::abort();
+  });
+  set_down_handler([this](caf::down_msg& down) {
+    const auto open = deliveries_.find(down.source);
+    if (open == deliveries_.end()) return;
+    const auto unanswered = std::move(open->second);
+    deliveries_.erase(open);
+    for (const auto& [delivery, respond] : unanswered)
+      respond(nobody_at("an endpoint whose actor has ended"));
   });
   delayed_send(this, std::chrono::milliseconds(Host::kTick), tick_atom::value);
   return {
@@ -118,6 +135,33 @@ void Region::send(std::uint32_t from, Request request, Respond respond) {
           caf::anon_send(self, Run{[respond, answer = std::move(answer)] { respond(answer); }});
         });
       });
+}
+
+void Region::deliver(const Endpoint& endpoint, Letter letter, Respond respond) {
+  const auto to = parts_.at_endpoint(endpoint.name);
+  if (!to)
+    return caf::anon_send(
+        self(), Run{[respond = std::move(respond), why = nobody_at(endpoint.name)] { respond(why); }});
+  const auto by = to.address();
+  const auto [open, is_new] = deliveries_.try_emplace(by);
+  if (is_new) monitor(to);
+  const auto delivery = ++last_delivery_;
+  open->second.emplace(delivery, std::move(respond));
+  request(to, caf::infinite, std::move(letter))
+      .then([this, by, delivery] { answered(by, delivery, MessagePtr()); },
+            [this, by, delivery, name = endpoint.name](const caf::error& error) {
+              answered(by, delivery, has_ended(error) ? nobody_at(name) : from_caf(error));
+            });
+}
+
+void Region::answered(const caf::actor_addr& by, std::uint64_t delivery, Answer answer) {
+  const auto open = deliveries_.find(by);
+  if (open == deliveries_.end()) return;
+  const auto found = open->second.find(delivery);
+  if (found == open->second.end()) return;
+  const auto respond = std::move(found->second);
+  open->second.erase(found);
+  respond(std::move(answer));
 }
 
 void Region::flush_later() {

@@ -3,6 +3,7 @@
 #include <atomic>
 #include <caf/allowed_unsafe_message_type.hpp>
 #include <caf/event_based_actor.hpp>
+#include <map>
 #include <memory>
 #include <vector>
 
@@ -58,6 +59,8 @@ class Region final : public Metered<caf::event_based_actor>, private HostPort {
     std::shared_ptr<Credits> credits;
     /// Puts a request on its way to the region of its shard.
     std::function<void(Request, Respond)> send;
+    /// Who is at an endpoint now; null for nobody.
+    std::function<caf::actor(const std::string& endpoint)> at_endpoint;
   };
   Region(caf::actor_config& config, KindProbe& probe, Parts parts);
 
@@ -74,10 +77,15 @@ class Region final : public Metered<caf::event_based_actor>, private HostPort {
   void offload(std::function<Then()> work) override;
   void commit(std::vector<Append> appends, Committed then) override;
   void send(std::uint32_t from, Request request, Respond respond) override;
+  void deliver(const Endpoint& endpoint, Letter letter, Respond respond) override;
   void flush_later() override;
   caf::actor self();
+  void answered(const caf::actor_addr& by, std::uint64_t delivery, Answer answer);
 
   Parts parts_;
+  /// What actors of endpoints have not answered, by its number: one that ends may take promises along.
+  std::map<caf::actor_addr, std::map<std::uint64_t, Respond>> deliveries_;
+  std::uint64_t last_delivery_ = 0;
   Host host_;
 };
 

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <string_view>
 
 #include "runtime/entity/kind.hpp"
 
@@ -14,6 +15,7 @@ struct Request {
   std::uint32_t shard = 0;
   const EntityKind* kind = nullptr;
   const CommandType* type = nullptr;
+  const Endpoint* endpoint = nullptr;  ///< instead of shard, kind and type, of a message to an endpoint
   MessagePtr command;
 
   // Of the sender's choice; see Context and v1::MessageId.
@@ -29,6 +31,19 @@ struct Request {
   std::int64_t deadline = 0;  ///< Unix milliseconds; 0 for none
   /// Messages to be sent if, and only if, the command is accepted: committed with the decision.
   std::vector<Effects::Letter> along;
+};
+
+/// Whether a source is the outbox of a shard, "shard/17".
+inline bool is_outbox(std::string_view source) {
+  return source.starts_with("shard/");
+}
+
+/// A message to an endpoint, as its actor gets it.
+struct Letter {
+  std::string to;      ///< address: NAME/TENANT/KEY
+  std::string from;    ///< address of the entity that sends it
+  MessagePtr command;  ///< never null
+  std::string id;      ///< "SHARD-SEQUENCE-INDEX": the same one whenever it comes again
 };
 
 /// What an entity answers; null for NoReply. Errors of the runtime: "overloaded" (nothing was done),

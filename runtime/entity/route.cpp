@@ -9,8 +9,39 @@
 namespace cx {
 namespace {
 
-Error unknown_command(const EntityKind& kind, std::string_view type) {
-  return {Code::invalid_argument, "unknown-command", fmt::format("A {} takes no {}.", kind.name(), type), ""};
+/// Finds out whether whoever is at the address takes messages of this type.
+const Message* prototype_of(Request& to, const std::string& type) {
+  if (to.endpoint != nullptr) return to.endpoint->command(type);
+  to.type = to.kind->command(type);
+  return to.type == nullptr ? nullptr : to.type->prototype;
+}
+
+Error unknown_command(const Request& to, std::string_view type) {
+  return {
+      Code::invalid_argument, "unknown-command",
+      fmt::format("A {} takes no {}.", to.endpoint != nullptr ? to.endpoint->name : to.kind->name(), type),
+      ""};
+}
+
+Result<Request> with(Result<Request> to, MessagePtr command) {
+  if (!to) return to;
+  if (to->kind != nullptr) to->type = to->kind->command(command->GetDescriptor());  // faster than by name
+  if (to->type == nullptr && prototype_of(*to, command->GetDescriptor()->full_name()) == nullptr)
+    return unknown_command(*to, command->GetTypeName());
+  to->command = std::move(command);
+  return to;
+}
+
+Result<Request> with(Result<Request> to, const v1::TypedBytes& command) {
+  if (!to) return to;
+  const auto* prototype = prototype_of(*to, command.type());
+  if (prototype == nullptr) return unknown_command(*to, command.type());
+  auto message = std::shared_ptr<Message>(prototype->New());
+  if (!message->ParseFromString(command.bytes()))
+    return Error{Code::invalid_argument, "unknown-command",
+                 fmt::format("The bytes are no {}.", command.type()), ""};
+  to->command = std::move(message);
+  return to;
 }
 
 }  // namespace
@@ -31,26 +62,34 @@ Result<Request> route(const Kinds& kinds, std::string_view address) {
   return request;
 }
 
-Result<Request> route(const Kinds& kinds, std::string_view address, MessagePtr command) {
-  auto request = route(kinds, address);
-  if (!request) return request;
-  request->type = request->kind->command(command->GetDescriptor());
-  if (request->type == nullptr) return unknown_command(*request->kind, command->GetTypeName());
-  request->command = std::move(command);
+Result<Request> route_letter(const Kinds& kinds, std::string_view address) {
+  const auto* endpoint = kinds.find_endpoint(address.substr(0, address.find('/')));
+  if (endpoint == nullptr) return route(kinds, address);
+  if (const auto parsed = parse_address(address); !parsed) return parsed.error();
+  Request request;
+  request.to = std::string(address);
+  request.endpoint = endpoint;
   return request;
 }
 
+Result<Request> route(const Kinds& kinds, std::string_view address, MessagePtr command) {
+  return with(route(kinds, address), std::move(command));
+}
+
 Result<Request> route(const Kinds& kinds, std::string_view address, const v1::TypedBytes& command) {
-  auto request = route(kinds, address);
-  if (!request) return request;
-  request->type = request->kind->command(command.type());
-  if (request->type == nullptr) return unknown_command(*request->kind, command.type());
-  auto message = std::shared_ptr<Message>(request->type->prototype->New());
-  if (!message->ParseFromString(command.bytes()))
-    return Error{Code::invalid_argument, "unknown-command",
-                 fmt::format("The bytes are no {}.", command.type()), ""};
-  request->command = std::move(message);
-  return request;
+  return with(route(kinds, address), command);
+}
+
+Result<Request> route_letter(const Kinds& kinds, std::string_view address, MessagePtr command) {
+  return with(route_letter(kinds, address), std::move(command));
+}
+
+Result<Request> route_letter(const Kinds& kinds, std::string_view address, const v1::TypedBytes& command) {
+  return with(route_letter(kinds, address), command);
+}
+
+std::string letter_name(std::uint32_t shard, std::uint64_t sequence, std::uint32_t index) {
+  return fmt::format("{}-{}-{}", shard, sequence, index);
 }
 
 Result<DeadLetterPlace> parse_dead_letter(std::string_view id) {

@@ -21,4 +21,19 @@ Result<std::uint64_t> checkpoint_of(const Journal& journal, std::uint32_t shard)
   return checkpoint;
 }
 
+void set_typed(v1::TypedBytes& to, const Message& from) {
+  to.set_type(from.GetDescriptor()->full_name());
+  *to.mutable_bytes() = serialize(from);
+}
+
+MessagePtr read_typed(const v1::TypedBytes& from) {
+  if (from.type().empty()) return nullptr;
+  const auto* type = google::protobuf::DescriptorPool::generated_pool()->FindMessageTypeByName(from.type());
+  if (type == nullptr) return nullptr;
+  auto message = std::shared_ptr<Message>(
+      google::protobuf::MessageFactory::generated_factory()->GetPrototype(type)->New());
+  if (!message->ParseFromString(from.bytes())) return nullptr;
+  return message;
+}
+
 }  // namespace cx

@@ -1,5 +1,6 @@
 #include "runtime/telemetry/metrics.hpp"
 
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <prometheus/collectable.h>
@@ -110,13 +111,19 @@ EndpointProbe& Metrics::endpoint(const std::string& route) {
 }
 
 void Metrics::gauge(std::string name, std::string help, std::function<double()> read, Labels labels) {
-  const std::lock_guard lock(mutex_);
-  readings_.push_back({std::move(name), std::move(help), false, std::move(read), std::move(labels)});
+  add({std::move(name), std::move(help), false, std::move(read), std::move(labels)});
 }
 
 void Metrics::counter(std::string name, std::string help, std::function<double()> read, Labels labels) {
+  add({std::move(name), std::move(help), true, std::move(read), std::move(labels)});
+}
+
+// Those of one name stand together, whoever adds them when.
+void Metrics::add(Reading reading) {
   const std::lock_guard lock(mutex_);
-  readings_.push_back({std::move(name), std::move(help), true, std::move(read), std::move(labels)});
+  const auto last = std::find_if(readings_.rbegin(), readings_.rend(),
+                                 [&](const Reading& other) { return other.name == reading.name; });
+  readings_.insert(last == readings_.rend() ? readings_.end() : last.base(), std::move(reading));
 }
 
 void Metrics::tick(double seconds) {

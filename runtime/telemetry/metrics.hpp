@@ -59,7 +59,7 @@ class Metrics {
   KindProbe& kind(const std::string& name);
   EndpointProbe& endpoint(const std::string& route);
   /// A number read when scraped. `name` is a Prometheus name with unit and, for a counter, "_total".
-  /// Readings of one name that differ by label are added one after the other.
+  /// Readings of one name differ by label.
   using Labels = std::vector<std::pair<const char*, std::string>>;
   void gauge(std::string name, std::string help, std::function<double()> read, Labels labels = {});
   void counter(std::string name, std::string help, std::function<double()> read, Labels labels = {});
@@ -79,6 +79,7 @@ class Metrics {
     Labels labels;
   };
   class Collector;
+  void add(Reading reading);
 
   const std::string node_;
   const double started_;

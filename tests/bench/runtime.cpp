@@ -33,7 +33,10 @@ struct Blob {
   static constexpr std::uint32_t kSchema = 1;
   using State = BlobState;
   using Event = BlobState;
-  using Commands = std::tuple<Put, PutRelaxed, Get>;
+  using Commands = std::tuple<Put, PutRelaxed, Chain, Get>;
+
+  /// "17:2", the second link of a chain, is of the shard of "17".
+  static std::string_view affinity(std::string_view key) { return key.substr(0, key.find(':')); }
 
   static Outcome<Event, Version> put(const State& state, const std::string& data) {
     Outcome<Event, Version> out;
@@ -48,6 +51,14 @@ struct Blob {
   }
   static Outcome<Event, Version> handle(const State& state, const PutRelaxed& put, const Context&) {
     return Blob::put(state, put.data());
+  }
+  static Outcome<Event, Version> handle(const State& state, const Chain& chain, const Context& context) {
+    auto out = put(state, chain.data());
+    if (chain.links() == 0) return out;
+    Chain next = chain;
+    next.set_links(chain.links() - 1);
+    out.send(fmt::format("blob/bench/{}:{}", affinity(context.key), chain.links()), std::move(next));
+    return out;
   }
   static Version handle(const State& state, const Get&, const Context&) {
     Version version;
@@ -318,6 +329,26 @@ void relaxed(const Settings& s) {
              queries.cpu * 1e6 / static_cast<double>(queries.answered));
 }
 
+/// A command that sends a message within its shard, whose receiver sends another, and so on.
+void chain(const Settings& s) {
+  Node node(s, {});
+  auto command = std::make_shared<Chain>();
+  command->set_data(std::string(kStateBytes, 'x'));
+  for (const std::uint32_t links : {0u, 3u}) {
+    command->set_links(links);
+    const MessagePtr sent = std::make_shared<Chain>(*command);
+    check(load(node, sent, each_entity(s.entities), 0));  // all in memory
+    const auto bytes = node.journal->bytes_written();
+    const auto run = load(node, sent, random_entities(s.entities), s.seconds);
+    check(run);
+    fmt::print(
+        "{{\"what\":\"chain\",\"links\":{},\"per_second\":{:.0f},\"bytes\":{:.0f},\"cpu_us\":{:.2f}}}\n",
+        links, static_cast<double>(run.answered) / run.seconds,
+        static_cast<double>(node.journal->bytes_written() - bytes) / static_cast<double>(run.answered),
+        run.cpu * 1e6 / static_cast<double>(run.answered));
+  }
+}
+
 /// All resident: what one costs.
 void memory(const Settings& s) {
   Node node(s, {});
@@ -382,9 +413,9 @@ int main(int argc, char** argv) {
   Settings settings;
   std::string what;
   CLI::App app("Benchmarks of the runtime");
-  app.add_option("what", what, "durable, relaxed, memory or cold")
+  app.add_option("what", what, "durable, relaxed, chain, memory or cold")
       ->required()
-      ->check(CLI::IsMember({"durable", "relaxed", "memory", "cold"}));
+      ->check(CLI::IsMember({"durable", "relaxed", "chain", "memory", "cold"}));
   app.add_option("--data", settings.data, "Directory to write to")->required();
   app.add_option("--seconds", settings.seconds);
   app.add_option("--entities", settings.entities);
@@ -397,6 +428,7 @@ int main(int argc, char** argv) {
     std::filesystem::create_directories(settings.data);
     if (what == "durable") durable(settings);
     if (what == "relaxed") relaxed(settings);
+    if (what == "chain") chain(settings);
     if (what == "memory") memory(settings);
     if (what == "cold") cold(settings);
   } catch (const std::exception& e) {

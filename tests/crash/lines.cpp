@@ -47,7 +47,10 @@ std::optional<Error> dump_shard(const Journal& journal, std::uint32_t shard, Out
     output.line(fmt::format("record {} {} {} {} {} {} {} {}", shard, sequence, record.sequence(),
                             record.epoch(), record.entity(),
                             type.empty() ? "-" : type.substr(type.rfind('.') + 1),
-                            record.has_id() ? record.id().source() : "-", record.id().sequence()));
+                            record.letter() != 0 ? fmt::format("shard/{}", shard)
+                            : record.has_id()    ? record.id().source()
+                                                 : "-",
+                            record.letter() != 0 ? record.letter() : record.id().sequence()));
     return true;
   });
   if (error) return error;

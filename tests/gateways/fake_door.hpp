@@ -8,22 +8,23 @@
 
 namespace cx::test {
 
-/// Lets in whoever says "Bearer good", as a user of tenant "demo" who may do everything, and "Bearer poor",
-/// as one who may do nothing.
+/// Lets in whoever says "Bearer good" or shows the key "good", as a user of tenant "demo" who may do
+/// everything, and "Bearer poor", as one who may do nothing; "Bearer source" is a source.
 struct FakeAuthenticator final : Authenticator {
   Result<Admission> admit(const Credential& credential, std::uint32_t cost) const override {
     if (credential.empty() && !open)
       return Error{Code::unauthenticated, "no-credential", "Send a credential.", ""};
     const bool poor = credential.authorization == "Bearer poor";
-    if (!credential.empty() && !poor && credential.authorization != "Bearer good" &&
-        credential.certificate.empty())
+    const bool source = credential.authorization == "Bearer source";
+    if (!credential.empty() && !poor && !source && credential.authorization != "Bearer good" &&
+        credential.api_key != "good" && credential.certificate.empty())
       return Error{Code::unauthenticated, "invalid-credential", "The credential is not valid.", ""};
     Admission admission;
     auto caller = std::make_shared<Caller>();
     caller->tenant = "demo";
     caller->actor = credential.certificate.empty() ? "user/test" : std::string(credential.certificate);
     if (!poor) {
-      caller->roles = {"admin"};
+      caller->roles = {source ? "source" : "admin"};
       caller->permissions = all_permissions();
       caller->operates = true;
     }

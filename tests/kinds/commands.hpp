@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "kinds.pb.h"
 
@@ -33,10 +34,12 @@ inline Deposit make_deposit(std::int64_t amount) {
   return deposit;
 }
 
-inline Transfer make_transfer(const std::string& to, std::int64_t amount) {
+inline Transfer make_transfer(const std::string& to, std::int64_t amount,
+                              const std::vector<std::string>& then = {}) {
   Transfer transfer;
   transfer.set_to(to);
   transfer.set_amount(amount);
+  transfer.mutable_then()->Assign(then.begin(), then.end());
   return transfer;
 }
 

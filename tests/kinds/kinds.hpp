@@ -85,12 +85,23 @@ struct Account {
     Credit credit;
     credit.set_amount(transfer.amount());
     credit.set_from(std::string(context.self));
+    *credit.mutable_then() = transfer.then();
     out.send(transfer.to(), std::move(credit));
     return out;
   }
-  static Outcome<Event, NoReply> handle(const State& state, const Credit& credit, const Context&) {
+  static Outcome<Event, NoReply> handle(const State& state, const Credit& credit, const Context& context) {
     Outcome<Event, NoReply> out;
     out.events = moved(state, credit.amount(), credit.from()).events;
+    if (credit.then().empty()) return out;
+    const auto& to = credit.then(0);
+    auto& passed_on = out.events.emplace_back();
+    passed_on.set_amount(-credit.amount());
+    passed_on.set_other(to);
+    Credit next;
+    next.set_amount(credit.amount());
+    next.set_from(std::string(context.self));
+    next.mutable_then()->Assign(credit.then().begin() + 1, credit.then().end());
+    out.send(to, std::move(next));
     return out;
   }
   static Balance handle(const State& state, const GetBalance&, const Context&) { return balance(state); }

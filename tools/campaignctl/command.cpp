@@ -59,6 +59,8 @@ std::vector<Command>& table() {
     made.push_back(shards_command());
     for (auto& command : dead_letter_commands()) made.push_back(std::move(command));
     for (auto& command : audit_commands()) made.push_back(std::move(command));
+    for (auto& command : event_commands()) made.push_back(std::move(command));
+    for (auto& command : journey_commands()) made.push_back(std::move(command));
     for (auto& command : contract_commands()) made.push_back(std::move(command));
     for (auto& command : login_commands()) made.push_back(std::move(command));
     for (auto& command : config_commands()) made.push_back(std::move(command));

@@ -128,6 +128,9 @@ Command completion_command();
 Command explain_command();
 std::vector<Command> login_commands();
 std::vector<Command> audit_commands();
+std::vector<Command> event_commands();
+std::vector<Command> journey_commands();
+Command simulate_command();
 /// Made from the contract: a noun for each service that has one, a verb for each method that no other command
 /// reaches.
 std::vector<Command> contract_commands();

@@ -1,3 +1,2 @@
-// Debian ships these two Boost libraries without a binary for this version: compiled here, once.
-#include <boost/json/src.hpp>
+// Debian ships Boost.URL without a binary for this version: compiled here, once.
 #include <boost/url/src.hpp>

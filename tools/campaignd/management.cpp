@@ -139,6 +139,10 @@ const Authenticator& Management::authenticator() const {
   return parts_->access->authenticator();
 }
 
+Catalog& Management::catalog() {
+  return *parts_->catalog;
+}
+
 void Management::add_pages(http::Server& server) const {
   server.add("/.well-known/jwks.json", "application/jwk-set+json",
              [&access = *parts_->access] { return RawReply::document(access.jwks()); });

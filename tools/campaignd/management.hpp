@@ -12,8 +12,10 @@
 
 namespace cx {
 
-/// What a node has besides bidding: definitions, campaigns and who may do what, with the audit log and the
-/// lists that are projected from the journal.
+class Catalog;
+
+/// What a node has besides bidding and journeys: definitions, campaigns and who may do what, with the audit
+/// log and the lists that are projected from the journal.
 class Management {
  public:
   /// Adds the kinds of entities that it is about.
@@ -31,6 +33,7 @@ class Management {
   /// the node's first start it makes the first key.
   std::optional<Error> serve(const Entities& entities, const Kinds& kinds, Services& services);
   const Authenticator& authenticator() const;
+  Catalog& catalog();
   /// The pages that it has for browsers and other programs.
   void add_pages(http::Server& server) const;
 

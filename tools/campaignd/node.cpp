@@ -1,12 +1,12 @@
 #include "tools/campaignd/node.hpp"
 
+#include <algorithm>
 #include <atomic>
 #include <caf/send.hpp>
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
 #include "actors/bidding/agent.hpp"
-#include "actors/customer/customer.hpp"
 #include "actors/customer/demo_profiles.hpp"
 #include "gateways/door.hpp"
 #include "gateways/grpc/server.hpp"
@@ -17,12 +17,12 @@
 #include "runtime/agents.hpp"
 #include "runtime/clock.hpp"
 #include "runtime/entity/entities.hpp"
-#include "runtime/entity/kind_of.hpp"
 #include "runtime/entity/retention.hpp"
 #include "runtime/journal/interval_sync.hpp"
 #include "runtime/journal/rocks_journal.hpp"
 #include "runtime/services.hpp"
 #include "runtime/system.hpp"
+#include "tools/campaignd/journeys.hpp"
 #include "tools/campaignd/management.hpp"
 #include "tools/campaignd/operations.hpp"
 #include "tools/version.hpp"
@@ -86,10 +86,11 @@ struct Node::Parts {
 
   Kinds kinds;
   std::unique_ptr<Journal> journal;
-  std::unique_ptr<SystemConfig> system_config;
-  std::unique_ptr<caf::actor_system> system;
   std::unique_ptr<ThreadPool> commits, reads;
   std::unique_ptr<Management> management;
+  std::unique_ptr<Journeys> journeys;
+  std::unique_ptr<SystemConfig> system_config;
+  std::unique_ptr<caf::actor_system> system;
   std::unique_ptr<IntervalSync> syncs;  // fsync: interval
   std::unique_ptr<Entities> entities;
   std::vector<caf::actor> actors;  // to be told to exit
@@ -115,24 +116,32 @@ std::optional<Error> Node::Parts::start_entities() {
   auto opened = RocksJournal::open(config.data(), system_environment());
   if (!opened) return opened.error();
   journal = std::move(*opened);
-  kinds.add(make_kind(Customer{demo_profile, config.demo().seed()}));
+  commits = std::make_unique<ThreadPool>(1);
+  reads = std::make_unique<ThreadPool>(config.journal().read_threads());
+  auto managed = Management::open(config, system_environment(), *journal, *reads, metrics);
+  if (!managed) return managed.error();
+  management = std::move(*managed);
+  auto journeyed =
+      Journeys::open({config, system_environment(), management->catalog(), *journal, *reads, metrics});
+  if (!journeyed) return journeyed.error();
+  journeys = std::move(*journeyed);
+  journeys->add_kinds(kinds, demo_profile, config.demo().seed());
   Management::add_kinds(kinds);
   system_config = std::make_unique<SystemConfig>(config.actors());
   system = std::make_unique<caf::actor_system>(*system_config);
-  commits = std::make_unique<ThreadPool>(1);
-  reads = std::make_unique<ThreadPool>(config.journal().read_threads());
   entities = std::make_unique<Entities>(Entities::Parts{*system, system_environment(), kinds, *journal,
                                                         *commits, *reads, metrics, config.node()},
                                         make_options(config.entities()), config.journal().fsync() == "always",
                                         config.entities().regions());
-  auto managed = Management::open(config, system_environment(), *journal, *reads, metrics);
-  if (!managed) return managed.error();
-  management = std::move(*managed);
-  entities->on_followed([&m = *management](std::uint32_t shard) { m.follow(shard); });
+  entities->on_followed([this](std::uint32_t shard) {
+    management->follow(shard);
+    journeys->follow(shard);
+  });
   if (config.journal().fsync() == "interval")
     syncs = std::make_unique<IntervalSync>(*journal,
                                            std::chrono::milliseconds(config.journal().fsync_interval_ms()));
-  return entities->start();
+  if (auto error = entities->start()) return error;
+  return journeys->start(*system, *entities);
 }
 
 /// Cuts what is too old off the log of one shard, the next in turn.
@@ -140,8 +149,8 @@ void Node::Parts::truncate_next() {
   if (truncating.exchange(true)) return;
   reads->post([this, shard = to_truncate++ % kShards] {
     const auto keep = std::int64_t{config.journal().retention_hours()} * 3'600'000;
-    const auto gone =
-        truncate_shard(*journal, kinds, shard, {clock.unix_ms() - keep, management->retain_after(shard)});
+    const auto upto = std::min(management->retain_after(shard), journeys->retain_after(shard));
+    const auto gone = truncate_shard(*journal, kinds, shard, {clock.unix_ms() - keep, upto});
     if (!gone) spdlog::error("The log of shard {} could not be truncated: {}", shard, gone.error().detail);
     truncating = false;
   });
@@ -167,6 +176,7 @@ void Node::Parts::spawn_actors(const std::shared_ptr<const inference::LinearMode
 std::optional<Error> Node::Parts::add_services() {
   services.add("bid-agent", agents.get());
   add_operations(services, metrics, *entities, clock, [this] { return draining.load(); });
+  journeys->serve(*entities, services);
   if (auto error = management->serve(*entities, kinds, services)) return error;
   methods = methods_of(contract_services(), services);
   door = std::make_unique<Door>(management->authenticator(), system_environment(),
@@ -196,6 +206,7 @@ std::optional<Error> Node::Parts::open_gateways() {
 }
 
 void Node::Parts::add_metrics() {
+  pool::add_metrics(metrics, {{"channel", &journeys->channels()}});
   const auto counter = [this](const char* name, const char* help, const Counter& from) {
     metrics.counter(name, help, [&from] { return static_cast<double>(from.value()); });
   };
@@ -235,6 +246,7 @@ Node::~Node() {
   Parts& p = *parts_;
   p.grpc.reset();
   p.http.reset();
+  if (p.journeys) p.journeys->stop();
   if (p.entities) p.entities->stop();
   if (p.reads) p.reads->stop();  // it works with all that is destroyed before it
   for (const auto& actor : p.actors) caf::anon_send_exit(actor, caf::exit_reason::user_shutdown);
@@ -266,6 +278,7 @@ std::optional<Error> Node::start() {
 void Node::tick() {
   parts_->metrics.tick(1.0);
   parts_->management->tick();
+  parts_->journeys->tick();
   parts_->truncate_next();
 }
 

@@ -23,7 +23,8 @@ Result<Target> parse_target(std::string_view url) {
   Target target;
   target.host = authority;
   target.path = authority.size() == rest.size() ? "/" : rest.substr(authority.size());
-  if (target.path.find_first_of(" \t\r\n#") != std::string::npos)
+  const bool has_ids = target.path.find("#########") != std::string::npos;  // see Template
+  if (target.path.find_first_of(has_ids ? " \t\r\n" : " \t\r\n#") != std::string::npos)
     return refuse(url, "the path has a character that a request line cannot carry; percent-encode it.");
 
   const std::size_t bracket = authority.starts_with('[') ? authority.find(']') : 0;

@@ -111,11 +111,23 @@ std::string head(const Target& target, std::size_t length) {
       length);
 }
 
+/// Where a run of exactly `length` '#' begins; 0 without one.
+std::size_t find_digits(std::string_view request, std::size_t length) {
+  for (std::size_t at = 0; (at = request.find('#', at)) != std::string_view::npos;) {
+    const auto end = std::min(request.find_first_not_of('#', at), request.size());
+    if (end - at == length) return at;
+    at = end;
+  }
+  return 0;
+}
+
 }  // namespace
 
 Template::Template(const Target& target, std::string_view body)
     : bytes_(head(target, body.size())), body_(bytes_.size()) {
   bytes_ += body;
+  request_id_ = find_digits(bytes_, kRequestIdDigits);
+  user_id_ = find_digits(bytes_, kUserIdDigits);
 }
 
 Template::Template(const Target& target, std::string_view body, std::size_t request_id_at,
@@ -126,11 +138,12 @@ Template::Template(const Target& target, std::string_view body, std::size_t requ
 }
 
 std::string_view Template::fill(std::uint64_t request_id, std::uint32_t user) {
-  if (request_id_ == 0) return bytes_;
-  for (std::size_t i = kRequestIdDigits; i-- > 0; request_id >>= 4)
-    bytes_[request_id_ + i] = "0123456789abcdef"[request_id & 15];
-  for (std::size_t i = kUserIdDigits; i-- > 0; user /= 10)
-    bytes_[user_id_ + i] = static_cast<char>('0' + user % 10);
+  if (request_id_ != 0)
+    for (std::size_t i = kRequestIdDigits; i-- > 0; request_id >>= 4)
+      bytes_[request_id_ + i] = "0123456789abcdef"[request_id & 15];
+  if (user_id_ != 0)
+    for (std::size_t i = kUserIdDigits; i-- > 0; user /= 10)
+      bytes_[user_id_ + i] = static_cast<char>('0' + user % 10);
   return bytes_;
 }
 

@@ -16,12 +16,13 @@ class Template {
   static constexpr std::size_t kRequestIdDigits = 16;  ///< hexadecimal
   static constexpr std::size_t kUserIdDigits = 9;      ///< decimal, after "u"
 
-  /// Sends `body` as it is.
+  /// In path and body, sixteen '#' in a row stand for the request's id and nine for the digits of the user's;
+  /// what has neither is sent as it is.
   Template(const Target& target, std::string_view body);
   /// Patches the digits at these offsets into the body.
   Template(const Target& target, std::string_view body, std::size_t request_id_at, std::size_t user_id_at);
 
-  /// The request, valid until the next call. A template without ids ignores them. `user` < 10^9.
+  /// The request, valid until the next call. A template ignores the ids that it has no room for. `user` < 10^9.
   std::string_view fill(std::uint64_t request_id, std::uint32_t user);
   /// The JSON document alone, as last filled.
   std::string_view body() const { return std::string_view(bytes_).substr(body_); }
@@ -40,7 +41,7 @@ class Template {
 std::vector<Template> generate_bid_requests(const Target& target, std::uint32_t count, std::uint32_t tmax,
                                             std::uint64_t seed);
 
-/// Every regular file of a directory as a request body, by name; their ids stay as they are.
+/// Every regular file of a directory as a request body, by name; see Template for their ids.
 Result<std::vector<Template>> read_corpus(const Target& target, const std::string& directory);
 
 }  // namespace cx::loadgen

@@ -401,7 +401,7 @@ TEST_CASE("roles of a tenant's own come and go, built-in ones stay") {
   put.set_name("admin");
   CHECK(w.refusal("Roles.Put", put, admin) == "built-in-role");
 
-  CHECK(w.get<v1::ListRolesReply>("Roles.List", v1::ListRolesRequest(), admin).roles_size() == 10);
+  CHECK(w.get<v1::ListRolesReply>("Roles.List", v1::ListRolesRequest(), admin).roles_size() == 11);
   v1::DeleteRoleRequest remove;
   remove.set_name("viewer");
   CHECK(w.refusal("Roles.Delete", remove, admin) == "built-in-role");
@@ -452,10 +452,11 @@ TEST_CASE("users' roles are known by who they are") {
 }
 
 TEST_CASE("every built-in role is what its line says") {
-  CHECK(built_in_roles().size() == 9);
+  CHECK(built_in_roles().size() == 10);
   CHECK(find_built_in_role("admin")->permissions == all_permissions());
   CHECK(find_built_in_role("operator")->permissions == system_permissions());
   CHECK(find_built_in_role("bidder")->permissions.count() == 1);
+  CHECK(find_built_in_role("source")->permissions.count() == 1);
   for (const auto& role : built_in_roles()) {
     const auto system = role.permissions & system_permissions();
     CHECK((system.none() || role.name == "admin" || role.name == "operator"));

@@ -101,6 +101,26 @@ TEST_CASE("a key is taken from both fields, and nothing that is not quite one") 
   }
 }
 
+TEST_CASE("a key is taken as the user of basic authentication, without a password") {
+  World w;
+  const auto key = make(w).secret();
+  const auto basic = [](const std::string& text, const std::string& scheme = "Basic ") {
+    auto base64 = to_base64url(text);
+    for (auto& c : base64) c = c == '-' ? '+' : c == '_' ? '/' : c;
+    return scheme + base64.append((4 - base64.size() % 4) % 4, '=');
+  };
+  for (const auto& good : {basic(key + ':'), basic(key + ':', "basic  "), basic(key + ':', "BASIC ")})
+    CHECK(refusal(w, {good, "", ""}) == "");
+  CHECK(refusal(w, {basic(key + ':'), key, ""}) == "invalid-credential");
+  auto padded = basic(key + ':');
+  for (const auto& bad :
+       {basic(key), basic(key + ":password"), basic(':' + key), basic(key + "::"), basic(":"), basic(""),
+        padded + "=", padded + "====", padded + " ", "Basic " + key, std::string("Basic"),
+        std::string("Basic ===="), std::string("Basic "), basic(std::string(10'000, 'a') + ':'),
+        basic(key + ':', "Basic"), "Basic " + to_base64url("\xff\xff:")})
+    CHECK(refusal(w, {bad, "", ""}) == "invalid-credential");
+}
+
 TEST_CASE("a rotated key's old secret is good for the overlap, and a revoked key for nothing") {
   World w;
   const auto made = make(w);

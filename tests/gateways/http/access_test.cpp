@@ -40,6 +40,68 @@ TEST_CASE_FIXTURE(Fixture, "every method but the public ones needs a credential,
   CHECK(agents.waiting() == 0);
 }
 
+TEST_CASE_FIXTURE(Fixture, "where the contract allows it a page shows its key in the body, as text") {
+  door.authenticator.open = false;
+  services.add("event-track", &agents);
+  agents.at_once = [](const RawRequest& request) { request.reply(RawReply::document(request.body)); };
+  start();
+  auto c = client();
+  const std::string page = "Origin: https://shop.example\r\nContent-Type: text/plain;charset=UTF-8\r\n";
+  const auto send = [&](const std::string& body, const std::string& fields = "") {
+    return c.ask("POST /v1/track HTTP/1.1\r\nHost: x\r\nContent-Length: " + std::to_string(body.size()) +
+                 "\r\n" + fields + "\r\n" + body);
+  };
+  const std::string good = R"({"a":{"writeKey":"no"},"writeKey":"good","x":[1}})";
+  for (const auto* body :
+       {R"({"writeKey":"good"})", R"( {"a":{"writeKey":"no"},"wr\u0069teKey":"good","b":1})"}) {
+    const auto answer = send(body, page);
+    CHECK(answer.status == 200);
+    CHECK(answer.body == body);
+    CHECK(answer.field("access-control-allow-origin") == "*");
+  }
+  CHECK(send(good, page).status == 200);  // what is wrong behind the key is not the gateway's business
+  CHECK(send("{}", page + kGood).status == 200);
+  is_problem(send(R"({"writeKey":"good"})", "Authorization: Bearer wrong\r\n"), 401, "invalid-credential");
+  is_problem(send(R"({"writeKey":"bad"})", page), 401, "invalid-credential");
+  const auto refused = send("{}", page);
+  is_problem(refused, 401, "no-credential");
+  CHECK(refused.field("access-control-allow-origin") == "*");
+  for (const auto* none :
+       {"", "x", "[]", "{", R"({"writeKey":7})", R"({"writeKey":["good"]})", R"({"writeKey":null})",
+        R"({"a":{"writeKey":"good"}})", R"(["writeKey","good"])", R"("writeKey")"})
+    is_problem(send(none, page), 401, "no-credential");
+  CHECK(send("{}", page + kPoor).status == 403);
+  is_problem(send("{}", "Content-Type: text/html\r\n" + kGood), 415, "unsupported-media-type");
+
+  // Nowhere else.
+  is_problem(c.ask(bid(R"({"writeKey":"good"})")), 401, "no-credential");
+  is_problem(c.ask(with_body("POST", "/v1/library/books", R"({"writeKey":"good"})")), 401, "no-credential");
+  const std::string origin = "Origin: https://shop.example\r\n";
+  CHECK(c.ask(get("/v1/library/books/a", kGood + origin)).field("access-control-allow-origin").empty());
+  is_problem(c.ask(with_body("POST", "/v1/bid", "{}", "Content-Type: text/plain\r\n" + kGood)), 415,
+             "unsupported-media-type");
+}
+
+TEST_CASE_FIXTURE(Fixture, "a source sends events and does nothing else") {
+  services.add("event-track", &agents);
+  agents.at_once = [](const RawRequest& request) { request.reply(RawReply::document(request.body)); };
+  start();
+  auto c = client();
+  const std::string source = "Authorization: Bearer source\r\n";
+  CHECK(c.ask(with_body("POST", "/v1/track", "{}", source)).status == 200);
+  is_problem(c.ask(bid("{}", source)), 403, "events-only");
+  is_problem(c.ask(get("/v1/library/books/a", source)), 403, "events-only");
+}
+
+TEST_CASE_FIXTURE(Fixture, "an agent may find a body too large") {
+  services.add("event-track", &agents);
+  agents.at_once = [](const RawRequest& request) {
+    request.reply(RawReply::failure({Code::invalid_argument, "body-too-large", "Send less.", ""}));
+  };
+  start();
+  is_problem(client().ask(with_body("POST", "/v1/track", "{}", kGood)), 413, "body-too-large");
+}
+
 TEST_CASE_FIXTURE(Fixture, "a refusal comes before the body is looked at") {
   door.authenticator.open = false;
   start();

@@ -128,4 +128,57 @@ TEST_CASE_FIXTURE(Fixture, "documents are put, shown, listed, removed and brough
   CHECK_FALSE(gone->labels(1).removed());
 }
 
+TEST_CASE_FIXTURE(Fixture, "what is input only is kept when it is left out, and never shown") {
+  const auto put_lock = [&](const std::string& colour, const std::string& code, const std::string& if_match) {
+    PutLabel request;
+    request.set_label_id("a");
+    request.mutable_label()->set_text("locked");
+    request.set_if_match(if_match);
+    auto& lock = *request.mutable_label()->mutable_lock();
+    lock.set_colour(colour);
+    lock.set_code(code);
+    if (!code.empty()) lock.add_old_codes("0000");
+    request.mutable_label()->add_others()->set_code("4711");
+    return ask_for<Label>("Put", request);
+  };
+  const auto stored = [&] { return *read_body<Label>(*catalog->get({"label", "acme", "a"})); };
+  const auto shown = [](const Result<Label>& label) {
+    REQUIRE(label);
+    const auto text = label->ShortDebugString();
+    return text.find("1234") != text.npos || text.find("0000") != text.npos || text.find("4711") != text.npos;
+  };
+
+  CHECK_FALSE(shown(put_lock("red", "1234", "")));
+  CHECK(stored().lock().code() == "1234");
+  for (const auto* if_match : {"", "*"}) {
+    CAPTURE(std::string(if_match));
+    CHECK_FALSE(shown(put_lock("blue", "", if_match)));
+    CHECK(stored().lock().colour() == "blue");
+    CHECK(stored().lock().code() == "1234");
+    CHECK(stored().lock().old_codes_size() == 1);
+    CHECK(stored().others_size() == 1);
+  }
+  CHECK(put_lock("green", "", "other").error().type == "etag-mismatch");
+  CHECK_FALSE(shown(put_lock("green", "", get("a")->etag())));
+  CHECK(stored().lock().code() == "1234");
+  CHECK_FALSE(shown(put_lock("green", "5678", "")));
+  CHECK(stored().lock().code() == "5678");
+  CHECK_FALSE(shown(get("a")));
+  const auto page = ask_for<LabelPage>("List", ListLabels());
+  REQUIRE(page);
+  CHECK(page->labels(0).lock().code().empty());
+  CHECK(page->labels(0).others(0).code().empty());
+  CHECK(page->labels(0).lock().colour() == "green");
+
+  // A message that is left out altogether is gone, and what was in it.
+  REQUIRE(put("a", "open"));
+  CHECK_FALSE(stored().has_lock());
+  DeleteLabel remove;
+  remove.set_label_id("a");
+  REQUIRE(ask("Delete", remove));
+  CHECK(put_lock("red", "", "*").error().code == Code::not_found);
+  REQUIRE(put_lock("red", "", ""));
+  CHECK(stored().lock().code().empty());
+}
+
 }  // namespace cx::test

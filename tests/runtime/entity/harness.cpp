@@ -62,6 +62,17 @@ class World::Port final : public HostPort {
                                });
                              });
   }
+  void deliver(const Endpoint&, Letter letter, Respond respond) override {
+    world_.post(Task::message,
+                [&world = world_, life = life_, letter = std::move(letter), respond = std::move(respond)] {
+                  const auto answer = [&world, life, respond](Answer answer) {
+                    if (world.life_ != life) return;  // its node is gone
+                    world.post(Task::message, [respond, answer = std::move(answer)] { respond(answer); });
+                  };
+                  if (world.endpoint) return world.endpoint(letter, answer);
+                  answer(Error{Code::unavailable, "unavailable", "Nobody is there.", ""});
+                });
+  }
   void flush_later() override {
     world_.timers_.emplace(world_.now() + kCompany, [this] { host.flush(); });
   }
@@ -170,12 +181,19 @@ void World::advance(std::int64_t ms) {
   }
 }
 
+void World::connected(std::string_view name) {
+  for (auto& port : ports_) port->host.connected(name);
+  run();
+}
+
 /// As the Committer does: whatever waits goes to the journal together.
 void World::commit_group() {
   auto group = std::exchange(to_commit_, {});
   std::vector<Append> appends;
   for (auto& waiting : group)
     std::move(waiting.appends.begin(), waiting.appends.end(), std::back_inserter(appends));
+  if (on_append)
+    for (const auto& append : appends) on_append(append);
   auto results = journal_->append(appends, true);
   auto next = results.begin();
   for (auto& waiting : group) {

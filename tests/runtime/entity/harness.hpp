@@ -70,6 +70,12 @@ class World {
   void advance(std::int64_t ms);
   /// One tick of the hosts, `ms` later, and nothing of what it leads to.
   void tick(std::int64_t ms = Host::kTick);
+  /// Who takes what is sent to endpoints: answers now, later or never. By default there is nobody.
+  std::function<void(const Letter&, const Respond&)> endpoint;
+  /// Tells the hosts that there is somebody now.
+  void connected(std::string_view name);
+  /// Sees what goes to the journal, right before it does.
+  std::function<void(const Append&)> on_append;
   void hold_commits(bool hold) { hold_commits_ = hold; }
   void hold_work(bool hold) { hold_work_ = hold; }
 

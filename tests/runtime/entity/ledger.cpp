@@ -4,6 +4,8 @@
 #include <fmt/format.h>
 #include <utility>
 
+#include "runtime/entity/history.hpp"
+
 namespace cx::test {
 namespace {
 
@@ -90,8 +92,32 @@ void check_states(World& world, const Log& log, Faults& faults) {
   }
 }
 
+/// Every decision, made again from what its record says, is the same.
+void check_decisions(World& world, const Log& log, Faults& faults) {
+  for (const auto& [address, records] : log.of) {
+    const auto& kind = *route(world.kinds(), address)->kind;
+    Past past;
+    past.entity = kind.make(address);
+    for (const auto& record : records) {
+      if (!record.has_command()) {
+        advance(past, record);
+        continue;
+      }
+      const auto again = decide_again(past, kind, record);
+      bool same = again && std::ranges::equal(again->events, record.events()) &&
+                  again->effects.outbox.size() == static_cast<std::size_t>(record.outbox_size());
+      for (int i = 0; same && i < record.outbox_size(); ++i) {
+        const auto& letter = again->effects.outbox[static_cast<std::size_t>(i)];
+        same = letter.to == record.outbox(i).to() &&
+               serialize(*letter.command) == record.outbox(i).command().bytes();
+      }
+      if (!same) fault(faults, "{} would decide record {} differently", address, record.sequence());
+    }
+  }
+}
+
 /// Every transfer arrived, once, and no money came from nowhere.
-void check_money(World& world, const Log& log, Faults& faults) {
+void check_money(World& world, const Log& log, const std::map<std::string, Letter>& paid, Faults& faults) {
   std::map<std::string, std::pair<std::string, std::int64_t>> sent;  // by id: to whom, how much
   std::int64_t deposits = 0, balances = 0;
   for (const auto& [address, records] : log.of) {
@@ -99,9 +125,8 @@ void check_money(World& world, const Log& log, Faults& faults) {
       for (int i = 0; i < record.outbox_size(); ++i) {
         Credit credit;
         credit.ParseFromString(record.outbox(i).command().bytes());
-        sent[fmt::format("shard/{}-{}", record.shard(),
-                         record.sequence() * 1024 + static_cast<unsigned>(i))] = {record.outbox(i).to(),
-                                                                                  credit.amount()};
+        sent[fmt::format("{}-{}-{}", record.shard(), record.sequence(), i)] = {record.outbox(i).to(),
+                                                                               credit.amount()};
       }
       if (record.command().type() != "cx.test.Deposit") continue;
       Deposit deposit;
@@ -114,7 +139,10 @@ void check_money(World& world, const Log& log, Faults& faults) {
     balances += world.balance(address);
     for (const auto& record : records) {
       if (record.command().type() != "cx.test.Credit") continue;
-      const auto id = fmt::format("{}-{}", record.id().source(), record.id().sequence());
+      const auto number = record.letter() != 0 ? record.letter() : record.id().sequence();
+      const auto id = fmt::format(
+          "{}-{}-{}", record.letter() != 0 ? std::to_string(record.shard()) : record.id().source().substr(6),
+          number / 1024, number % 1024);
       Credit credit;
       credit.ParseFromString(record.command().bytes());
       const auto found = sent.find(id);
@@ -123,6 +151,15 @@ void check_money(World& world, const Log& log, Faults& faults) {
       else
         sent.erase(found);
     }
+  }
+  for (const auto& [id, letter] : paid) {
+    const auto amount = dynamic_cast<const Credit&>(*letter.command).amount();
+    balances += amount;
+    if (const auto found = sent.find(id);
+        found == sent.end() || found->second != std::pair(letter.to, amount) || letter.id != id)
+      fault(faults, "{} was paid {} by {}, which nobody sent", letter.to, amount, id);
+    else
+      sent.erase(found);
   }
   for (const auto& [id, what] : sent) fault(faults, "{} never got the {} of {}", what.first, what.second, id);
   if (deposits != balances) fault(faults, "{} were deposited, and {} are there", deposits, balances);
@@ -195,7 +232,8 @@ void Ledger::audit(World& world, Faults& faults) const {
   check_effects(ops, era_, log, faults);
   check_answers(ops, log, faults);
   check_states(world, log, faults);
-  check_money(world, log, faults);
+  check_decisions(world, log, faults);
+  check_money(world, log, paid, faults);
   check_alarms(log, faults);
   const auto left = world.rows(Table::outbox), due = world.rows(Table::reminders),
              dead = world.dead_letters().size();

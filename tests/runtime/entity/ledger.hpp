@@ -34,6 +34,7 @@ class Ledger {
  public:
   std::vector<Op> ops;
   std::map<std::string, std::uint64_t> seen;  ///< changes of a counter that an answer has shown
+  std::map<std::string, Letter> paid;         ///< what an endpoint got, by id
 
   /// What was relaxed until now may be gone.
   void broke() { ++era_; }

@@ -11,14 +11,16 @@
 namespace cx::test {
 namespace {
 
-constexpr unsigned kCounters = 6, kAccounts = 6, kAlarms = 4, kClients = 3;
+constexpr unsigned kCounters = 6, kAccounts = 12, kAlarms = 4, kClients = 3;
 constexpr unsigned kSteps = 1'500;
 constexpr std::size_t kUnderWay = 24;
 
 class Simulation {
  public:
   Simulation(std::uint64_t seed, const Sabotage& sabotage)
-      : random_(seed ^ 0x5eed), lying_disk_(sabotage.lying_disk), world_(options(seed, sabotage)) {}
+      : random_(seed ^ 0x5eed), lying_disk_(sabotage.lying_disk), world_(options(seed, sabotage)) {
+    world_.endpoint = [this](const Letter& letter, const Respond& respond) { pay(letter, respond); };
+  }
 
   Verdict run();
 
@@ -31,9 +33,11 @@ class Simulation {
   void start();
   void break_something();
   void command();
+  Transfer transfer();
   void issue(Op& op);
   void collect();
   void forget_answers();
+  void pay(const Letter& letter, const Respond& respond);
   void settle();
   void quiet();
 
@@ -52,14 +56,26 @@ class Simulation {
   Ledger ledger_;
   std::vector<UnderWay> under_way_;
   std::vector<std::size_t> to_retry_;
+  std::vector<Respond> unpaid_;  ///< who waits for an answer of the till
+  bool calm_ = false;            ///< nothing breaks any more
   Client clients_[kClients];
   Verdict verdict_;
 };
+
+const Kinds& kinds_and_till() {
+  static const Kinds kinds = [] {
+    auto all = all_kinds();
+    all.add_endpoint("till", {&Credit::default_instance()});
+    return all;
+  }();
+  return kinds;
+}
 
 WorldOptions Simulation::options(std::uint64_t seed, const Sabotage& sabotage) {
   WorldOptions all;
   all.seed = seed;
   all.shuffled = true;
+  all.kinds = &kinds_and_till();
   all.hosts = 1 + below(3);
   auto& host = all.host;
   host.max_resident = chance(0.5) ? 2 + below(6) : 1'000;
@@ -98,6 +114,7 @@ Verdict Simulation::run() {
   for (const auto shard : world_.options_.shards) {
     for (const auto& record : world_.records(shard)) {
       all += record.SerializeAsString();
+      verdict_.within += record.letter() != 0;
       ++verdict_.records;
     }
   }
@@ -116,6 +133,8 @@ void Simulation::step() {
     world_.tick(chance(0.05) ? 5'000 : 1 + below(100));
   else if (what < 0.98)
     world_.environment.release();
+  else if (what < 0.985)
+    for (const auto& respond : std::exchange(unpaid_, {})) respond(MessagePtr());
   else
     break_something();
   collect();
@@ -215,8 +234,7 @@ void Simulation::command() {
     if (chance(0.4))
       op.command = std::make_shared<Deposit>(make_deposit(1 + below(100)));
     else
-      op.command = std::make_shared<Transfer>(
-          make_transfer(world_.entity("account", below(kAccounts)), 1 + below(20)));
+      op.command = std::make_shared<Transfer>(transfer());
   } else {
     op.to = world_.entity("alarm", below(kAlarms));
     const std::string name(1, static_cast<char>('a' + below(6)));
@@ -240,6 +258,31 @@ void Simulation::command() {
   if (issued.client < 0 || !chance(0.1)) return;
   issued.doubled = true;  // the network doubles clients' messages, too
   issue(issued);
+}
+
+/// To anybody, or through the accounts of one shard, or out of here.
+Transfer Simulation::transfer() {
+  const auto account = [&](unsigned n) { return world_.entity("account", n); };
+  const auto amount = 1 + below(20);
+  if (chance(0.2)) return make_transfer("till/t/" + std::to_string(below(3)), amount);
+  if (chance(0.5)) return make_transfer(account(below(kAccounts)), amount);
+  const auto shards = static_cast<unsigned>(world_.options_.shards.size());
+  const auto shard = below(shards);
+  std::vector<std::string> then;
+  for (auto n = 1 + below(4); n > 0; --n) then.push_back(account(shard + shards * below(3)));
+  if (chance(0.2)) then.push_back("till/t/0");
+  return make_transfer(account(shard), amount, then);
+}
+
+/// The till is outside: it answers at once, later or not, and remembers what it got.
+void Simulation::pay(const Letter& letter, const Respond& respond) {
+  const auto what = calm_ ? 0 : random_.uniform();
+  if (what < 0.7) {
+    ++(ledger_.paid.emplace(letter.id, letter).second ? verdict_.paid : verdict_.repaid);
+    if (what < 0.4) return respond(MessagePtr());
+    return unpaid_.push_back(respond);
+  }
+  respond(Error{chance(0.5) ? Code::overloaded : Code::unavailable, "closed", "The till is closed.", ""});
 }
 
 void Simulation::issue(Op& op) {
@@ -293,6 +336,8 @@ void Simulation::collect() {
 
 /// Nothing breaks any more; clients repeat what they do not know, and what is on its way arrives.
 void Simulation::quiet() {
+  calm_ = true;
+  for (const auto& respond : std::exchange(unpaid_, {})) respond(MessagePtr());
   world_.environment.disk().heal();
   world_.environment.network({});
   world_.environment.release();

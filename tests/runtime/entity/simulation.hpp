@@ -20,12 +20,14 @@ struct Verdict {
   // What happened, so that a test can tell that something did.
   std::uint64_t records = 0, acknowledged = 0, unknown = 0, retried = 0, crashes = 0, power_losses = 0,
                 disk_faults = 0;
+  std::uint64_t within = 0;            ///< messages within a shard
+  std::uint64_t paid = 0, repaid = 0;  ///< messages that an endpoint got, and got again
 };
 
 /// A node's life as a seed has it: clients send commands to entities of all kinds, repeat what they do not
-/// know the outcome of, and note every answer, while tasks run in random order, messages get lost, double and
-/// late, writes fail or tear, the disk fills, the process is killed and the power goes. In the end the log
-/// and the entities are held against what the clients were told.
+/// know the outcome of, and note every answer, an endpoint notes what it gets, while tasks run in random
+/// order, messages get lost, double and late, writes fail or tear, the disk fills, the process is killed and
+/// the power goes. In the end the log and the entities are held against what the clients were told.
 Verdict simulate(std::uint64_t seed, const Sabotage& sabotage = {});
 
 }  // namespace cx::test

@@ -43,10 +43,14 @@ TEST_CASE("whatever breaks, what was acknowledged is so, and nothing is so twice
     sum.crashes += verdict.crashes;
     sum.power_losses += verdict.power_losses;
     sum.disk_faults += verdict.disk_faults;
+    sum.within += verdict.within;
+    sum.paid += verdict.paid;
+    sum.repaid += verdict.repaid;
   }
   MESSAGE("seeds ", last - first + 1, ", records ", sum.records, ", acknowledged ", sum.acknowledged,
           ", unknown ", sum.unknown, ", retried ", sum.retried, ", crashes ", sum.crashes, ", power losses ",
-          sum.power_losses, ", disk faults ", sum.disk_faults);
+          sum.power_losses, ", disk faults ", sum.disk_faults, ", within shards ", sum.within, ", paid ",
+          sum.paid, ", again ", sum.repaid);
   if (only != 0) return;
   CHECK(sum.acknowledged > 100 * last);
   CHECK(sum.unknown > last);
@@ -54,6 +58,9 @@ TEST_CASE("whatever breaks, what was acknowledged is so, and nothing is so twice
   CHECK(sum.crashes > last);
   CHECK(sum.power_losses > last);
   CHECK(sum.disk_faults > last);
+  CHECK(sum.within > 10 * last);
+  CHECK(sum.paid > last);
+  CHECK(sum.repaid > 0);
 }
 
 TEST_CASE("a seed decides everything") {
@@ -73,6 +80,18 @@ TEST_CASE("the audit finds an answer that was given before the append") {
 TEST_CASE("the audit finds a repeated message that is taken for a new one") {
   Sabotage sabotage;
   sabotage.host.no_dedupe = true;
+  CHECK(is_caught(sabotage));
+}
+
+TEST_CASE("the audit finds a message within a shard that is erased after what came of it is there") {
+  Sabotage sabotage;
+  sabotage.host.late_rows = true;
+  CHECK(is_caught(sabotage));
+}
+
+TEST_CASE("the audit finds a message within a shard that nobody wrote down") {
+  Sabotage sabotage;
+  sabotage.host.lost_rows = true;
   CHECK(is_caught(sabotage));
 }
 

@@ -10,6 +10,7 @@
 #include <set>
 #include <simdjson.h>
 #include <string>
+#include <string_view>
 #include <sys/socket.h>
 #include <thread>
 #include <unistd.h>
@@ -304,6 +305,29 @@ TEST_CASE("a corpus is sent as it is") {
   CHECK(seen == std::set<std::string>{R"({"id":"a"})", "not json"});
   fs::remove_all(folder);
   CHECK(run(plan).error().type == "bad-corpus");
+}
+
+TEST_CASE("a corpus may leave room for the ids of request and user") {
+  namespace fs = std::filesystem;
+  const fs::path folder = fs::temp_directory_path() / ("cx-loadgen-ids-" + std::to_string(getpid()));
+  fs::create_directories(folder);
+  std::ofstream(folder / "a.json") << R"({"messageId":"################","userId":"u#########","n":"#"})";
+  std::set<std::string> requests, users;
+  FakeServer server([&](const std::string& body) {
+    CHECK(body.size() == R"({"messageId":"################","userId":"u#########","n":"#"})"sv.size());
+    CHECK(body.ends_with(R"("n":"#"})"));
+    requests.insert(body.substr(14, 16));
+    users.insert(body.substr(43, 9));
+    return http(200, "{}");
+  });
+  Plan plan = every_user(server, 50);
+  plan.check_ids = false;
+  plan.corpus = folder;
+  CHECK(run(plan));
+  CHECK(requests.size() == 50);
+  CHECK(users.size() == 50);
+  CHECK(users.contains("000000049"));
+  fs::remove_all(folder);
 }
 
 TEST_CASE("a plan that cannot be carried out is refused with a reason") {

@@ -196,6 +196,15 @@ const std::map<std::string, std::string>& reached_by_hand() {
       {"cx.v1.Operations.ReplayDeadLetter", "deadletters replay"},
       {"cx.v1.Operations.DiscardDeadLetter", "deadletters discard"},
       {"cx.v1.AuditLog.Export", "audit export"},
+      {"cx.v1.Events.Track", "events send"},
+      {"cx.v1.Events.Batch", "events send"},
+      {"cx.v1.Events.Identify", "events identify"},
+      // Their events travel in files, too.
+      {"cx.v1.Events.Page", "events send"},
+      {"cx.v1.Events.Screen", "events send"},
+      {"cx.v1.Events.Group", "events send"},
+      {"cx.v1.Events.Alias", "events send"},
+      {"cx.v1.Journeys.Validate", "journeys validate"},
       {"cx.v1.Tokens.Login", "login"},
       {"cx.v1.Tokens.Refresh", "login"},  // by itself, when the access token has run out
       {"cx.v1.Tokens.Logout", "logout"},

@@ -1,0 +1,13 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace cx::json {
+
+/// The first member of this name of the object that `body` is, if it is text; nothing else of it is checked.
+/// `body` gets spare capacity for the parser where it has none, and is not changed.
+std::optional<std::string> text_member(std::string& body, std::string_view name);
+
+}  // namespace cx::json

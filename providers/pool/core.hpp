@@ -1,0 +1,216 @@
+#pragma once
+
+#include <boost/unordered/unordered_flat_map.hpp>
+#include <cstdint>
+#include <deque>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "providers/pool/heap.hpp"
+#include "providers/pool/policy.hpp"
+#include "runtime/clock.hpp"
+#include "runtime/random.hpp"
+
+namespace cx::pool {
+
+/// Names an accepted item until it is answered. The lower 32 bits are dense from 0 and reused after the
+/// answer.
+using Ticket = std::uint64_t;
+inline std::uint32_t index(Ticket ticket) {
+  return static_cast<std::uint32_t>(ticket);
+}
+
+/// An item as it is offered.
+struct Arrival {
+  std::string_view id = {};   ///< the same for the same work; empty: never a duplicate
+  std::string_view key = {};  ///< what is limited and broken together: a tenant's channel, a model
+  std::uint32_t weight = 1;   ///< 0 counts as 1
+  SteadyTime deadline = SteadyTime::max();  ///< not started at or after it
+  std::optional<Rate> rate = std::nullopt;  ///< of the key from now on; absent: the policy's
+  std::size_t key_batches = 0;  ///< of the key at once from now on; 0: the policy's max_key_batches
+  std::uint32_t attempts = 0;   ///< of this item; 0: the policy's
+};
+
+enum class Admission {
+  accepted,   ///< exactly one Answer follows
+  duplicate,  ///< an item of this id is queued or in flight, see the ticket; nothing was taken
+  full,       ///< the queue, or the key's part of it; nothing was taken
+  draining,   ///< nothing is taken any more
+};
+
+/// How an attempt went.
+enum class Verdict {
+  done,
+  retry,    ///< it did not happen, and may another time
+  failed,   ///< it did not happen and never will
+  unknown,  ///< nobody knows whether it happened
+};
+
+struct Report {
+  Verdict verdict = Verdict::unknown;
+  /// With retry and unknown, when above 0: the receiver asked to be left alone so long (Retry-After). Nothing
+  /// of the key starts until then; it is no failure to the circuit breaker.
+  Duration after{0};
+};
+
+/// How an item ended.
+enum class Ending {
+  done,
+  failed,      ///< for good, or out of attempts
+  unknown,     ///< it was not done as far as is known, but the outcome of an attempt is not
+  expired,     ///< its time came before an attempt could start, or would come before the next
+  given_back,  ///< the pool is draining: offer it elsewhere or later, with the same id
+  refused,     ///< never accepted: the queue is full
+};
+
+struct Answer {
+  Ticket ticket = 0;
+  Ending ending = Ending::done;
+  std::uint32_t attempts = 0;  ///< that were started
+  std::uint32_t unknown = 0;   ///< of them, how many have an outcome that nobody knows
+};
+
+/// Items of one key that go to a worker together.
+struct Batch {
+  struct Member {
+    Ticket ticket = 0;
+    std::uint32_t attempt = 0;  ///< from 1
+    SteadyTime expires;         ///< its deadline or longest stay, whichever is first
+  };
+  std::uint64_t id = 0;    ///< for finished()
+  std::size_t worker = 0;  ///< below Policy::workers
+  std::size_t weight = 0;
+  SteadyTime oldest;            ///< when the first of its members was offered
+  std::vector<Member> members;  ///< in the order in which they were offered
+};
+
+enum class Breaker { closed, open, half_open };
+
+/// Decides what a pool does next: which items go to which worker and when, what is tried again, who is
+/// answered what. Pure: time and chance are passed in, nothing happens by itself. Between keys it goes round;
+/// within a key it is first come first served among the items that may go, one that waits for its next
+/// attempt holds up nobody. Every operation is O(log n) in the items held, and in the steady state allocates
+/// nothing. One thread at a time.
+///
+/// After any call the owner starts what dispatch() gives until it gives nothing, hands out take_answers(),
+/// and calls again at wake().
+///
+/// A key that has had no items for a breaker's pause, nor a debt to its rate, is forgotten.
+class Core {
+ public:
+  Core(const Policy& policy, Random random);
+
+  struct Offered {
+    Admission admission;
+    Ticket ticket;  ///< of the item, or of the one that it duplicates; 0 otherwise
+  };
+  Offered offer(const Arrival& arrival, SteadyTime now);
+
+  /// Fills in the next batch that starts now, which counts as in flight; false when there is none. Expires
+  /// what is due.
+  bool dispatch(SteadyTime now, Batch& batch);
+  /// A worker's report of a batch, one a member in order; one that is short leaves the rest unknown. Ignored
+  /// when the batch was given up before (max_attempt, lost()). False if so.
+  bool finished(std::uint64_t batch, std::span<const Report> reports, SteadyTime now);
+  /// Indexes of the tickets in a batch, in order; none when it is no longer in flight. Valid until the next
+  /// call.
+  std::span<const std::uint32_t> members(std::uint64_t batch) const;
+  /// A worker died and was replaced: what was with it is unknown.
+  void lost(std::size_t worker, SteadyTime now);
+  /// Changes what holds for a key, for what waits, too; see Arrival. Nothing for a key that is not remembered.
+  void adjust(std::string_view key, const Rate& rate, std::size_t key_batches, SteadyTime now);
+  /// Takes no more, gives back what waits; what is in flight is finished, but not tried again.
+  void drain(SteadyTime now);
+  bool draining() const { return draining_; }
+
+  /// Swaps `into` (its contents are dropped) with the answers since the last call.
+  void take_answers(std::vector<Answer>& into);
+  /// When something changes though nobody calls: dispatch() must be called at, not before, this time. To be
+  /// asked when dispatch() gave nothing. SteadyTime::max(): never.
+  SteadyTime wake() const;
+
+  std::size_t queued() const { return held_ - in_flight_; }  ///< items not with a worker
+  std::size_t in_flight() const { return in_flight_; }       ///< items with a worker
+  std::size_t weight() const { return weight_; }             ///< accepted, not yet answered
+  std::size_t open_breakers() const { return broken_; }      ///< keys, half-open ones too
+  std::uint64_t opened() const { return opened_; }           ///< times that a breaker opened
+  std::size_t keys() const { return names_.size(); }         ///< remembered
+  Breaker breaker(std::string_view key) const;
+
+ private:
+  static constexpr std::uint32_t kNone = 0xffff'ffff;
+  enum class State : std::uint8_t { free, waiting, pausing, flying };
+
+  struct Item {
+    std::string id;
+    State state = State::free;
+    std::uint32_t generation = 0, key = 0, weight = 0, attempts = 0, unknown = 0;
+    std::uint32_t most_attempts = 0;
+    std::uint64_t sequence = 0;
+    SteadyTime since, expires;
+    std::uint32_t flight = kNone;
+    std::uint32_t in_timers = kNowhere, in_line = kNowhere;  // places in heaps
+  };
+  struct Key {
+    std::string name;
+    Heap<Item, &Item::in_line> line;  // waiting items by sequence
+    std::size_t line_weight = 0, weight = 0, items = 0, batches = 0;
+    std::size_t most_batches = 0;  // at once; 0: any
+    Rate rate;
+    SteadyTime paid_until, held_until, open_until;  // GCRA's theoretical arrival time; Retry-After; breaker
+    Breaker breaker = Breaker::closed;
+    std::uint32_t failures = 0;
+    std::uint64_t probe = 0;                      // batch that decides a half-open breaker; 0: none
+    std::uint32_t before = kNone, after = kNone;  // in the ring of keys that may go
+    bool in_ring = false;
+    std::uint32_t in_timers = kNowhere;
+    SteadyTime forget_at = SteadyTime::min();  // min(): it has, or just had, items
+  };
+  struct Flight {
+    std::uint64_t id = 0;  // 0: free
+    std::size_t worker = 0;
+    std::uint32_t key = 0;
+    std::vector<std::uint32_t> items;
+  };
+
+  void advance(SteadyTime now);
+  std::uint32_t pick(SteadyTime now, bool room) const;
+  SteadyTime waits_until(const Key& key) const;
+  void fill(Flight& flight, SteadyTime now, Batch& batch);
+  void report(std::uint32_t item, const Report& report, SteadyTime now);
+  void judge(Key& key, std::uint64_t flight, std::span<const Report> reports, SteadyTime now);
+  void set_breaker(Key& key, Breaker state);
+  void enter_line(std::uint32_t item);
+  void leave_line(std::uint32_t item);
+  void end(std::uint32_t item, Ending ending);
+
+  Ticket ticket(std::uint32_t item) const;
+  std::uint32_t key_of(std::string_view name);
+  void set_rate(Key& key, const Rate& rate, SteadyTime now);
+  void refresh(std::uint32_t key, SteadyTime now);
+  void rest(std::uint32_t key, SteadyTime now);
+  SteadyTime may_go(const Key& key) const;
+  void enter_ring(std::uint32_t key);
+  void leave_ring(std::uint32_t key);
+
+  const Policy policy_;
+  Random random_;
+  bool draining_ = false;
+  std::size_t held_ = 0, in_flight_ = 0, weight_ = 0, broken_ = 0;
+  std::uint64_t sequence_ = 0, flights_started_ = 0, opened_ = 0;
+
+  std::deque<Item> items_;  // addresses stay: ids_ refers to their ids
+  std::deque<Key> keys_;
+  std::vector<Flight> flights_;
+  std::vector<std::uint32_t> free_items_, free_keys_, free_flights_;
+  boost::unordered_flat_map<std::string_view, std::uint32_t> ids_, names_;
+  Heap<Item, &Item::in_timers> item_timers_;  // expiry, next attempt or end of the attempt
+  Heap<Key, &Key::in_timers> key_timers_;
+  std::uint32_t ring_ = kNone;     // the key whose turn it is
+  std::vector<std::size_t> load_;  // batches with each worker
+  std::vector<Answer> answers_;
+};
+
+}  // namespace cx::pool

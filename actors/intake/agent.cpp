@@ -22,6 +22,9 @@ namespace {
 // batch takes the credit of a customer for itself.
 constexpr std::size_t kWindow = 64;
 
+// Calls that a batch counts for: it may be 16 times as large, and what is made of it is as large again.
+constexpr std::uint32_t kBatchWeight = 32;
+
 /// Whether the same request may succeed a little later.
 bool passes(const Error& error) {
   return error.code == Code::overloaded || error.code == Code::unavailable ||
@@ -228,16 +231,16 @@ caf::actor spawn_intake_agent(caf::actor_system& system, AgentParts parts, v1::E
 
 IntakeAgents::IntakeAgents(caf::actor_system& system, const AgentParts& parts, std::uint32_t each,
                            std::uint32_t credit) {
-  const auto add = [&](std::string_view name, v1::EventType type) {
+  const auto add = [&](std::string_view name, v1::EventType type, std::uint32_t most) {
     std::vector<caf::actor> agents;
     for (std::uint32_t i = 0; i < each; ++i) agents.push_back(spawn_intake_agent(system, parts, type));
     actors_.insert(actors_.end(), agents.begin(), agents.end());
-    pools_.push_back({fmt::format("event-{}", name), std::make_unique<AgentPool>(std::move(agents), credit)});
+    pools_.push_back({fmt::format("event-{}", name), std::make_unique<AgentPool>(std::move(agents), most)});
   };
   for (const auto type : {v1::EVENT_TYPE_TRACK, v1::EVENT_TYPE_IDENTIFY, v1::EVENT_TYPE_PAGE,
                           v1::EVENT_TYPE_SCREEN, v1::EVENT_TYPE_GROUP, v1::EVENT_TYPE_ALIAS})
-    add(event_type_name(type), type);
-  add("batch", v1::EVENT_TYPE_UNSPECIFIED);
+    add(event_type_name(type), type, credit);
+  add("batch", v1::EVENT_TYPE_UNSPECIFIED, std::max(1U, credit / kBatchWeight));
 }
 
 void IntakeAgents::serve(Services& services) const {

@@ -45,7 +45,8 @@ caf::actor spawn_intake_agent(caf::actor_system& system, AgentParts parts, v1::E
 /// The agents of every kind of call, and what serves them.
 class IntakeAgents {
  public:
-  /// `each`: agents for each kind of call, each with at most `credit` calls at once.
+  /// `each`: agents for each kind of call, each with at most `credit` calls at once, or a 32nd of
+  /// it in batches.
   IntakeAgents(caf::actor_system& system, const AgentParts& parts, std::uint32_t each, std::uint32_t credit);
 
   /// As the contract's `raw` options name them. This object outlives `services`.

@@ -69,7 +69,7 @@ class BatchReader {
     if (const auto code = value.get_array().get(list)) return reader_.malformed(code);
     for (auto element : list) {
       Value item;
-      if (const auto code = std::move(element).get(item)) return reader_.malformed(code);
+      if (const auto code = element.get(item)) return reader_.malformed(code);
       if (out_.items.size() == kMaxItems)
         return reader_.fail("body-too-large", fmt::format("A batch has at most {} events.", kMaxItems));
       if (!span(item)) return false;

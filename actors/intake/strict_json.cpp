@@ -136,7 +136,7 @@ bool StrictReader::copy(Value value, std::string& out, int depth) {
       std::size_t index = 0;
       for (auto element : list) {
         Value inner;
-        if (const auto code = std::move(element).get(inner)) return malformed(code);
+        if (const auto code = element.get(inner)) return malformed(code);
         if (index > 0) out += ',';
         if (!copy(inner, out, depth + 1)) return within(std::to_string(index));
         ++index;

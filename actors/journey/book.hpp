@@ -19,9 +19,11 @@ class Book {
   // What holds now; a decision gets it as facts.
 
   /// Active journeys that an event of this name may start.
-  virtual std::vector<v1::JourneyRevision> started_by(std::string_view tenant, std::string_view event) const = 0;
+  virtual std::vector<v1::JourneyRevision> started_by(std::string_view tenant,
+                                                      std::string_view event) const = 0;
   /// The active revision; none unless the journey is active.
-  virtual std::optional<v1::JourneyRevision> active(std::string_view tenant, std::string_view journey) const = 0;
+  virtual std::optional<v1::JourneyRevision> active(std::string_view tenant,
+                                                    std::string_view journey) const = 0;
   virtual v1::JourneyStage stage(std::string_view tenant, std::string_view journey) const = 0;
 };
 

@@ -34,8 +34,10 @@ std::string sendgrid_base(const v1::SendGridAccount& account) {
 
 std::optional<Error> check(const v1::SendGridAccount& account, const net::PrivateHosts& allowed) {
   if (account.api_key().empty() || !is_token(account.api_key()))
-    return wrong("An account at SendGrid needs its API key. Send it as api_key; it is never shown.",
-                 "/sendgrid/api_key");
+    return wrong(
+        "An account at SendGrid needs its API key. Send it as api_key, also when anything else of the "
+        "account changes: it is never shown.",
+        "/sendgrid/api_key");
   if (!is_email(account.from_email()))
     return wrong("from_email is no e-mail address. Write it as news@example.com.", "/sendgrid/from_email");
   if (!account.reply_to().empty() && !is_email(account.reply_to()))

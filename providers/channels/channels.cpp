@@ -29,11 +29,17 @@ struct Ended {
 struct TellAgain {
   std::uint64_t letter = 0;
 };
+struct DrainChannels {
+  std::function<void()> done;
+};
+struct LookAtAccounts {};
 
 }  // namespace cx::channels
 
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cx::channels::Ended)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cx::channels::TellAgain)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cx::channels::DrainChannels)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cx::channels::LookAtAccounts)
 
 namespace cx::channels {
 namespace {
@@ -46,10 +52,15 @@ constexpr std::size_t kSenders = 2;
 constexpr int kTellings = 12;
 constexpr milliseconds kTellPause{25}, kMostTellPause{5'000};
 constexpr auto kMaxStay = std::chrono::hours(24);
+constexpr auto kLookAtAccounts = std::chrono::seconds(1);
 
 std::int64_t system_us() {
   using namespace std::chrono;
   return duration_cast<microseconds>(system_clock::now().time_since_epoch()).count();
+}
+
+Error stopping() {
+  return {Code::unavailable, "unavailable", "The node is stopping.", ""};
 }
 
 v1::SettleMessage settlement(const std::string& message_id, const Settled& settled) {
@@ -100,7 +111,13 @@ class Endpoint : public Metered<caf::event_based_actor> {
         [senders = senders_] { return make_worker(senders); }, parts_.clock, parts_.seed, parts_.metrics,
         parts_.probe.pool);
     return {[this](const Letter& letter) { return take(letter); }, [this](Ended& ended) { finish(ended); },
-            [this](const TellAgain& again) { tell(again.letter); }};
+            [this](const TellAgain& again) { tell(again.letter); },
+            [this](const LookAtAccounts&) { look_at_accounts(); },
+            [this](DrainChannels& drain) {
+              drained_ = std::move(drain.done);
+              pool_.drain([] {});
+              end_drain();
+            }};
   }
 
   void on_exit() override {
@@ -108,8 +125,7 @@ class Endpoint : public Metered<caf::event_based_actor> {
     for (const auto& sender : senders_) caf::anon_send_exit(sender, caf::exit_reason::user_shutdown);
     http_->stop();
     // CAF tells nobody that a promise was dropped.
-    for (auto& [number, waiting] : waiting_)
-      waiting.promise.deliver(to_caf({Code::unavailable, "unavailable", "The node is stopping.", ""}));
+    for (auto& [number, waiting] : waiting_) waiting.promise.deliver(to_caf(stopping()));
     waiting_.clear();
   }
 
@@ -123,6 +139,10 @@ class Endpoint : public Metered<caf::event_based_actor> {
 
   caf::response_promise take(const Letter& letter) {
     auto promise = make_response_promise();
+    if (drained_) {
+      promise.deliver(to_caf(stopping()));
+      return promise;
+    }
     const auto to = parse_address(letter.to);
     const auto* command = dynamic_cast<const v1::DispatchMessage*>(letter.command.get());
     const auto customer = command == nullptr ? Result<Address>(Error{}) : parse_address(command->customer());
@@ -153,16 +173,30 @@ class Endpoint : public Metered<caf::event_based_actor> {
     work.id = dispatch->customer + '#' + dispatch->message_id;
     work.key = dispatch->tenant + '/' + dispatch->via;
     // One that is gone by now is found missing by the sender, after the customer was asked.
-    if (const auto account = parts_.accounts.account(dispatch->tenant, dispatch->via)) {
+    if (auto account = parts_.accounts.account(dispatch->tenant, dispatch->via)) {
       work.rate = account->rate;
       work.attempts = account->attempts;
       work.key_batches = account->concurrency;
+      if (accounts_.empty()) delayed_send(this, kLookAtAccounts, LookAtAccounts{});
+      accounts_[{dispatch->tenant, dispatch->via}] = std::move(account);
     }
     work.item = std::move(dispatch);
     work.settle = [self = caf::actor_cast<caf::actor>(this), number](Settled settled) {
       caf::anon_send(self, Ended{number, std::move(settled)});
     };
     pool_.submit(std::move(work));
+  }
+
+  /// A new rate holds for what waits already, too.
+  void look_at_accounts() {
+    for (auto at = accounts_.begin(); at != accounts_.end();) {
+      auto& [name, known] = *at;
+      auto now = parts_.accounts.account(name.first, name.second);
+      if (now && now != known) pool_.adjust(name.first + '/' + name.second, now->rate, now->concurrency);
+      known = std::move(now);
+      at = known && !waiting_.empty() ? std::next(at) : accounts_.erase(at);
+    }
+    if (!accounts_.empty()) delayed_send(this, kLookAtAccounts, LookAtAccounts{});
   }
 
   /// What is done with is told to the customer, then to the outbox.
@@ -237,6 +271,11 @@ class Endpoint : public Metered<caf::event_based_actor> {
       promise.deliver(to_caf(*error));
     else
       promise.deliver(caf::unit);
+    end_drain();
+  }
+
+  void end_drain() {
+    if (drained_ && *drained_ && waiting_.empty()) std::exchange(*drained_, nullptr)();
   }
 
   const ChannelParts parts_;
@@ -245,7 +284,9 @@ class Endpoint : public Metered<caf::event_based_actor> {
   std::vector<caf::actor> senders_;
   pool::Pool<Dispatch, Fate> pool_;
   std::uint64_t letters_ = 0;
+  std::optional<std::function<void()>> drained_;  // there is one: no letter is taken any more
   std::unordered_map<std::uint64_t, Waiting> waiting_;
+  std::map<std::pair<std::string, std::string>, std::shared_ptr<const Account>> accounts_;  // of what waits
 };
 
 }  // namespace
@@ -274,6 +315,10 @@ Result<caf::actor> spawn_channels(caf::actor_system& system, ChannelParts parts)
   auto& kind = parts.metrics.kind("channel");
   kind.addresses = {"channel/system/endpoint"};
   return caf::actor_cast<caf::actor>(system.spawn<Endpoint>(kind, std::move(parts), std::move(*allowed)));
+}
+
+void drain_channels(const caf::actor& channels, std::function<void()> done) {
+  caf::anon_send(channels, DrainChannels{std::move(done)});
 }
 
 }  // namespace cx::channels

@@ -44,4 +44,8 @@ pool::Policy make_policy(const v1::ChannelsConfig& config);
 /// is started. "invalid-private-host" when the configuration cannot be used.
 Result<caf::actor> spawn_channels(caf::actor_system& system, ChannelParts parts);
 
+/// Before a planned end, while customers can still be told: no letter is taken any more, those that wait are
+/// answered "unavailable", and what is under way is finished. Then `done` is called, on the actor's thread.
+void drain_channels(const caf::actor& channels, std::function<void()> done);
+
 }  // namespace cx::channels

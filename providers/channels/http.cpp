@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <csignal>
 #include <curl/curl.h>
 #include <mutex>
 #include <optional>
@@ -153,6 +154,11 @@ class HttpClient::Loop {
   }
 
   void run() {
+    // OpenSSL writes to connections that the other side has closed.
+    sigset_t pipe;
+    sigemptyset(&pipe);
+    sigaddset(&pipe, SIGPIPE);
+    pthread_sigmask(SIG_BLOCK, &pipe, nullptr);
     std::array<epoll_event, 256> events;
     while (take_arrived()) {
       const int n = ::epoll_wait(epoll_, events.data(), static_cast<int>(events.size()), patience());

@@ -119,7 +119,8 @@ class Core {
   std::span<const std::uint32_t> members(std::uint64_t batch) const;
   /// A worker died and was replaced: what was with it is unknown.
   void lost(std::size_t worker, SteadyTime now);
-  /// Changes what holds for a key, for what waits, too; see Arrival. Nothing for a key that is not remembered.
+  /// Changes what holds for a key, for what waits, too; see Arrival. Nothing for a key that is not
+  /// remembered.
   void adjust(std::string_view key, const Rate& rate, std::size_t key_batches, SteadyTime now);
   /// Takes no more, gives back what waits; what is in flight is finished, but not tried again.
   void drain(SteadyTime now);

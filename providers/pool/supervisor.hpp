@@ -25,8 +25,8 @@ class Pool {
     else
       offer->turn_away(Ending::refused);
   }
-  /// Changes the rate of a key and how many of it may be with workers at once (0: the policy's), for what waits,
-  /// too.
+  /// Changes the rate of a key and how many of it may be with workers at once (0: the policy's), for what
+  /// waits, too.
   void adjust(std::string key, const Rate& rate, std::size_t key_batches) const {
     caf::anon_send(supervisor_, Adjust{std::move(key), rate, key_batches});
   }

@@ -1,6 +1,8 @@
 #include "runtime/catalog/input_only.hpp"
 
+#include <google/protobuf/util/message_differencer.h>
 #include <memory>
+#include <optional>
 #include <set>
 #include <vector>
 
@@ -34,6 +36,16 @@ bool is_set(const Message& message, const FieldDescriptor& field) {
                              : reflection.HasField(message, &field);
 }
 
+/// Whether two messages differ in nothing that is shown.
+bool same_shown(const Message& a, const Message& b) {
+  const std::unique_ptr<Message> one(a.New()), other(b.New());
+  one->CopyFrom(a);
+  other->CopyFrom(b);
+  strip_input_only(*one);
+  strip_input_only(*other);
+  return google::protobuf::util::MessageDifferencer::Equals(*one, *other);
+}
+
 }  // namespace
 
 bool has_input_only(const Descriptor& type) {
@@ -62,11 +74,14 @@ void strip_input_only(Message& message) {
 void keep_input_only(Message& into, const Message& before) {
   const auto& type = *into.GetDescriptor();
   const auto& reflection = *into.GetReflection();
+  std::optional<bool> same;
   for (int i = 0; i < type.field_count(); ++i) {
     const auto* field = type.field(i);
     if (!is_set(before, *field)) continue;
     if (is_input_only(*field)) {
       if (is_set(into, *field)) continue;
+      if (!same) same = same_shown(into, before);
+      if (!*same) continue;
       const std::unique_ptr<Message> copy(before.New());
       copy->CopyFrom(before);
       reflection.SwapFields(&into, copy.get(), {field});

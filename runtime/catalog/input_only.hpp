@@ -13,7 +13,8 @@ bool has_input_only(const google::protobuf::Descriptor& type);
 void strip_input_only(google::protobuf::Message& message);
 
 /// Gives those that are empty in `into` what they are in `before`, of the same type; in messages that both
-/// have, not in those of lists, which nothing pairs.
+/// have, not in those of lists, which nothing pairs. A message that is not otherwise as it was gets nothing:
+/// whoever has a key sent somewhere else has to know the key.
 void keep_input_only(google::protobuf::Message& into, const google::protobuf::Message& before);
 
 }  // namespace cx

@@ -46,6 +46,7 @@ Entities::Entities(Parts parts, const HostOptions& options, bool sync_always, un
   auto share = options;
   share.max_resident = std::max<std::size_t>(1, options.max_resident / regions);
   share.max_bytes = options.max_bytes / regions;
+  share.reminder_lateness = &reminder_lateness_;
   for (unsigned i = 0; i < regions; ++i) {
     std::vector<std::uint32_t> shards;
     for (auto shard = i; shard < kShards; shard += regions) shards.push_back(shard);

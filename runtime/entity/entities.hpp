@@ -63,6 +63,8 @@ class Entities final : public Router {
   void connect(const std::string& endpoint, caf::actor taker);
 
   const Committer& committer() const { return committer_; }
+  /// How late reminders were handled since the start, nanoseconds.
+  Histogram reminder_lateness() const { return reminder_lateness_.read(); }
   /// See Committer::on_followed; before start().
   void on_followed(std::function<void(std::uint32_t shard)> followed) {
     committer_.on_followed(std::move(followed));
@@ -88,6 +90,7 @@ class Entities final : public Router {
  private:
   Parts parts_;
   std::shared_ptr<Credits> credits_;
+  SharedHistogram reminder_lateness_;
   Committer committer_;
   std::vector<caf::actor> regions_;
   std::mutex endpoints_mutex_;

@@ -301,6 +301,9 @@ void Host::State::run(Slot& slot, Job& job) {
   if (slot.shard->outbox.size() + slot.shard->fresh >= options.outbox_credit && !request.type->query &&
       !is_letter(job))
     return job.respond(overloaded(fmt::format("The outbox of shard {}", slot.shard->id)));
+  if (!job.reminder.empty() && options.reminder_lateness != nullptr)
+    options.reminder_lateness->record(static_cast<std::uint64_t>(std::max<std::int64_t>(0, now() - job.due)) *
+                                      1'000'000);
   try {
     decide(slot, job);
   } catch (const std::exception& e) {  // its apply has thrown: only the log knows the state now

@@ -28,6 +28,8 @@ struct HostOptions {
       8'192;  ///< undelivered messages of a shard; past it, it takes messages of others only
   std::uint32_t delivery_attempts = 8;  ///< of a message whose receiver fails, before it is a dead letter
   bool strict = false;                  ///< no command is relaxed, whatever the contract says
+  /// Gets how late each reminder was handled, nanoseconds; may be null, outlives the host.
+  SharedHistogram* reminder_lateness = nullptr;
 
   /// Mistakes, for tests that must find them.
   struct Sabotage {

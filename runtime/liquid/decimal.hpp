@@ -7,8 +7,8 @@
 namespace cx::liquid {
 
 /// `digits` times ten to the power of `exponent`: what people calculate with, so that 0.1 + 0.2 is 0.3. Holds
-/// 38 digits; a result that needs more is nullopt. (Boost's cpp_dec_float took 4 us per operation, this a
-/// tenth.)
+/// 38 digits; a result that needs more is nullopt. (Boost's cpp_dec_float took five times as long, and most
+/// of the time of a page.)
 struct Decimal {
   __extension__ using Digits = __int128;
 

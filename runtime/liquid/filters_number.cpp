@@ -108,8 +108,9 @@ Value modulo(Call& call) {
     return Value(y == -1 ? std::int64_t{0} : x % y + (x % y != 0 && (x < 0) != (y < 0) ? y : 0));
   }
   if (const auto exact = modulo(decimal(a), decimal(b))) return Value(to_double(*exact));
-  const auto dividend = to_double(decimal(a)), divisor = to_double(decimal(b));
-  return Value(dividend - divisor * std::floor(dividend / divisor));
+  const auto divisor = to_double(decimal(b));
+  const auto rest = std::fmod(to_double(decimal(a)), divisor);
+  return Value(rest != 0 && (rest < 0) != (divisor < 0) ? rest + divisor : rest);
 }
 
 Value absolute(Call& call) {

@@ -52,7 +52,7 @@ struct CaseNode : Node {
 
 struct ForNode : Node {
   std::string_view variable;
-  std::string name;  ///< "item-cart.items": what `offset: continue` goes by
+  std::string name;  ///< "item-list.items": what `offset: continue` goes by
   Expression collection;
   std::optional<Expression> limit;
   std::optional<Expression> offset;

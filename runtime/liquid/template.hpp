@@ -41,7 +41,8 @@ struct Options {
   bool html = false;
   /// Refuses to read a variable that the data does not have, instead of taking it for nil.
   bool strict_variables = false;
-  /// What "now" and "today" mean to the filter `date`: Unix time in milliseconds.
+  /// What "now" and "today" mean to the filter `date`: Unix time in milliseconds. Times print in UTC, or in
+  /// the zone that the text names.
   std::int64_t now = 0;
   /// Must outlive the rendering; null: none.
   const Partials* partials = nullptr;
@@ -61,7 +62,7 @@ class Template {
   /// above; an error in a partial names it.
   Result<std::string> render(const boost::json::object& data, const Options& options = {}) const;
 
-  /// What it reads of the data, sorted: "customer.first_name"; "cart.items" for whatever of its elements.
+  /// What it reads of the data, sorted: "reader.name"; "list.items" for whatever of its elements.
   /// Names that the template sets itself before it reads them are left out; so is what partials read.
   const std::vector<std::string>& variables() const;
 

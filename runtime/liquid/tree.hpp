@@ -25,8 +25,8 @@ struct Step {
 };
 
 struct Lookup {
-  std::string_view name;             ///< "customer"; empty if it is in brackets
-  std::unique_ptr<Expression> root;  ///< ['customer']
+  std::string_view name;             ///< "reader"; empty if it is in brackets
+  std::unique_ptr<Expression> root;  ///< ['reader']
   std::vector<Step> steps;
 };
 

@@ -55,7 +55,7 @@ enum class Question { blank, empty };
 struct Loop {
   std::int64_t length = 0;
   std::int64_t index = 0;  ///< from 0
-  std::string name;        ///< "item-cart.items"; of a partial: its name
+  std::string name;        ///< "item-list.items"; of a partial: its name
   std::shared_ptr<const Loop> parent;
   bool table = false;
   std::int64_t columns = 0;

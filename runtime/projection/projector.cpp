@@ -12,8 +12,10 @@ Projector::Projector(Journal& journal, Executor& executor, const Clock& clock, P
 
 Projector::~Projector() = default;
 
-void Projector::add(Projection& projection) {
-  runners_.push_back(std::make_unique<Runner>(projection, journal_, executor_, clock_, options_));
+void Projector::add(Projection& projection, std::optional<std::chrono::milliseconds> gather) {
+  auto options = options_;
+  options.gather = gather.value_or(options.gather);
+  runners_.push_back(std::make_unique<Runner>(projection, journal_, executor_, clock_, options));
 }
 
 void Projector::notify(std::uint32_t shard) {

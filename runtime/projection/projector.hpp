@@ -61,8 +61,8 @@ class Projector {
   ~Projector();
 
   /// Adds a projection, which outlives the projector. Opening its sink is the first thing that it does on the
-  /// executor.
-  void add(Projection& projection);
+  /// executor. `gather`: its own, instead of the options'.
+  void add(Projection& projection, std::optional<std::chrono::milliseconds> gather = std::nullopt);
 
   /// The shard's log has grown. Cheap: for the commit path.
   void notify(std::uint32_t shard);

@@ -142,6 +142,19 @@ const Flag* flag_of(const std::vector<Flag>& flags, const std::string& word) {
   return nullptr;
 }
 
+namespace {
+
+/// The word as it stands there; "show" is as good as "get". Empty when it is none of them.
+std::string word_among(const std::vector<std::string>& known, const std::string& word) {
+  const auto has = [&](const std::string& one) {
+    return std::find(known.begin(), known.end(), one) != known.end();
+  };
+  if (has(word)) return word;
+  return word == "show" && has("get") ? "get" : "";
+}
+
+}  // namespace
+
 Way follow(const std::vector<std::string>& words) {
   Way way;
   bool arrived = false;
@@ -154,9 +167,8 @@ Way follow(const std::vector<std::string>& words) {
       if (arrived || word.find('=') != word.npos) continue;
       const auto* flag = flag_of_any(word);
       if (flag != nullptr && flag->takes_word() && i + 1 < words.size()) way.rest.push_back(words[++i]);
-    } else if (const auto below = words_below(way.path);
-               std::find(below.begin(), below.end(), word) != below.end()) {
-      way.path += (way.path.empty() ? "" : " ") + word;
+    } else if (const auto next = word_among(words_below(way.path), word); !next.empty()) {
+      way.path += (way.path.empty() ? "" : " ") + next;
       arrived = words_below(way.path).empty();
     } else {
       way.rest.push_back(word);

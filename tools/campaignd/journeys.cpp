@@ -1,6 +1,7 @@
 #include "tools/campaignd/journeys.hpp"
 
 #include <caf/send.hpp>
+#include <future>
 
 #include "actors/customer/later.hpp"
 #include "actors/customer/policies.hpp"
@@ -22,10 +23,11 @@ namespace {
 constexpr std::uint32_t kIntakeAgents = 2, kIntakeCredit = 2'048;  // of each kind of call
 constexpr auto kTimelineLook = std::chrono::milliseconds(10);
 constexpr int kReconcileSeconds = 3;
-// As in management.cpp; but a timeline is waited for, and does not wait for the board.
+// As in management.cpp; but a timeline is waited for, and does not wait for the board. An event that starts a
+// journey makes seven records of both: read one by one, they would cost more than the decisions did.
 constexpr int kNiceness = 15;
 constexpr unsigned kProjecting = 2;
-constexpr auto kGather = std::chrono::milliseconds(10);
+constexpr auto kGather = std::chrono::milliseconds(50), kGatherRuns = std::chrono::milliseconds(250);
 
 AskEntity ask_of(const Entities& entities) {
   return [&entities](const CallContext& call, const std::string& to, MessagePtr command, Respond respond) {
@@ -76,6 +78,7 @@ struct Journeys::State {
   Later later;
   std::unique_ptr<journey::Reconciler> reconciler;
   std::unique_ptr<intake::IntakeAgents> agents;
+  caf::actor channels;
   std::vector<caf::actor> actors;  // to be told to exit
   ThreadPool projecting{kProjecting, kNiceness};
   Projector projector;
@@ -107,7 +110,7 @@ Result<std::unique_ptr<Journeys>> Journeys::open(const Parts& parts) {
   channels::define_channel_documents(parts.catalog, std::move(*allowed));
   auto state = std::make_unique<State>(parts);
   state->projector.add(state->timeline);
-  state->projector.add(state->board);
+  state->projector.add(state->board, kGatherRuns);
   state->projector.measure(parts.metrics);
   state->add_metrics();
   return std::unique_ptr<Journeys>(new Journeys(std::move(state)));
@@ -134,6 +137,7 @@ std::optional<Error> Journeys::start(caf::actor_system& system, Entities& entiti
                                                     .metrics = s.parts.metrics,
                                                     .probe = s.messages});
   if (!channels) return channels.error();
+  s.channels = *channels;
   s.actors.push_back(*channels);
   entities.connect(channels::kEndpoint, std::move(*channels));
   s.agents = std::make_unique<intake::IntakeAgents>(
@@ -173,8 +177,16 @@ void Journeys::tick() {
   s.reconciler->poll();
 }
 
+void Journeys::drain(std::chrono::milliseconds patience) {
+  auto done = std::make_shared<std::promise<void>>();
+  auto drained = done->get_future();
+  channels::drain_channels(state_->channels, [done] { done->set_value(); });
+  drained.wait_for(patience);
+}
+
 void Journeys::stop() {
   State& s = *state_;
+  s.channels = nullptr;
   for (const auto& actor : s.actors) caf::anon_send_exit(actor, caf::exit_reason::user_shutdown);
   s.actors.clear();
   s.reconciler.reset();

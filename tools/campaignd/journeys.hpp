@@ -1,6 +1,7 @@
 #pragma once
 
 #include <caf/fwd.hpp>
+#include <chrono>
 #include <memory>
 
 #include "actors/customer/customer.hpp"
@@ -44,6 +45,9 @@ class Journeys {
   void follow(std::uint32_t shard);
   std::uint64_t retain_after(std::uint32_t shard) const;
   void tick();
+  /// Before a planned end: finishes the messages that are being sent, so that they are not sent again; waits
+  /// for that `patience` at most.
+  void drain(std::chrono::milliseconds patience);
   /// Takes no more events and sends no more messages: what is under way comes again at the next start.
   void stop();
 

@@ -24,7 +24,7 @@ namespace {
 
 // Lists and the audit log's archive may lag, but nobody who asks or decides may wait for them.
 constexpr int kNiceness = 15;
-constexpr auto kGather = std::chrono::milliseconds(10);
+constexpr auto kGather = std::chrono::milliseconds(100);
 
 std::optional<Error> make_directory(const std::string& path) {
   std::error_code error;

@@ -231,6 +231,13 @@ void Node::Parts::add_metrics() {
          [this] { return entities->committer().appends(); });
   number("cx_journal_bytes_total", "Bytes handed to the journal, keys included.",
          [this] { return journal->bytes_written(); });
+  for (const auto& [quantile, percent] :
+       {std::pair("0.5", 50.0), std::pair("0.99", 99.0), std::pair("1", 100.0)})
+    metrics.gauge("cx_reminder_lateness_seconds", "How late reminders were handled since the start.",
+                  [this, percent = percent] {
+                    return static_cast<double>(entities->reminder_lateness().percentile(percent)) / 1e9;
+                  },
+                  {{"quantile", quantile}});
   metrics.gauge("cx_bids_under_way", "Bid requests with an agent.",
                 [this] { return static_cast<double>(agents->under_way()); });
 }
@@ -286,9 +293,12 @@ void Node::drain(std::chrono::milliseconds grace) {
   const auto end = std::chrono::steady_clock::now() + grace;
   parts_->draining = true;
   parts_->http->drain(grace);
-  const auto left =
-      std::chrono::duration_cast<std::chrono::milliseconds>(end - std::chrono::steady_clock::now());
-  if (parts_->grpc) parts_->grpc->drain(std::max(left, std::chrono::milliseconds(0)));
+  const auto left = [end] {
+    return std::max(std::chrono::milliseconds(0), std::chrono::duration_cast<std::chrono::milliseconds>(
+                                                      end - std::chrono::steady_clock::now()));
+  };
+  if (parts_->grpc) parts_->grpc->drain(left());
+  parts_->journeys->drain(left());
 }
 
 }  // namespace cx

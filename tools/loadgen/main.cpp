@@ -75,8 +75,10 @@ int main(int argc, char** argv) {
   auto* day = app.add_option("--cap-day", cap_day, "Assert that no user is given more bids in a day");
   auto* ids =
       app.add_flag("--check-ids", plan.check_ids, "Assert that every 200 carries the id of its request");
-  app.add_option("--corpus", plan.corpus, "Directory of bodies to send instead of generated ones; in them and in\n"
-                 "the URL, ################ (16) stands for the request's id and ######### (9) for the user's")
+  app.add_option(
+         "--corpus", plan.corpus,
+         "Directory of bodies to send instead of generated ones; in them and in\n"
+         "the URL, ################ (16) stands for the request's id and ######### (9) for the user's")
       ->check(CLI::ExistingDirectory)
       ->excludes(bodies, tmax, hour, day, ids);
   app.add_option("--pid", plan.server_pids, "Servers whose CPU and memory to report")->delimiter(',');

@@ -22,7 +22,8 @@ class Template {
   /// Patches the digits at these offsets into the body.
   Template(const Target& target, std::string_view body, std::size_t request_id_at, std::size_t user_id_at);
 
-  /// The request, valid until the next call. A template ignores the ids that it has no room for. `user` < 10^9.
+  /// The request, valid until the next call. A template ignores the ids that it has no room for. `user` <
+  /// 10^9.
   std::string_view fill(std::uint64_t request_id, std::uint32_t user);
   /// The JSON document alone, as last filled.
   std::string_view body() const { return std::string_view(bytes_).substr(body_); }

@@ -157,7 +157,8 @@ bool holds(const Made& made, const Value& world) {
   return at < kNow - static_cast<double>(c.before_last().seconds());
 }
 
-// What is random: of one number that RapidCheck gives, since thousands of its own would be slow to keep track of.
+// What is random: of one number that RapidCheck gives, since thousands of its own would be slow to keep track
+// of.
 
 Random source(0);
 int below(int n) {

@@ -40,7 +40,7 @@ struct Fixture {
     });
     router.actor = &entities;
     agents = std::make_unique<IntakeAgents>(
-        time.system, AgentParts{&router, &time.clock, &metrics.kind("intake-agent"), &probe}, 1, 100);
+        time.system, AgentParts{&router, &time.clock, &metrics.kind("intake-agent"), &probe}, 1, 1'000);
     agents->serve(services);
     Caller one;
     one.tenant = "demo";

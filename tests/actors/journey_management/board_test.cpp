@@ -328,11 +328,13 @@ TEST_CASE("what a record costs the board" * doctest::skip()) {  // for a person 
   const auto begin = std::chrono::steady_clock::now();
   runs.project();
   const std::chrono::duration<double, std::micro> took = std::chrono::steady_clock::now() - begin;
-  MESSAGE(took.count() / (3 * kInstances), " us a record");
+  const auto each = took.count() / (3 * kInstances);
+  MESSAGE(each, " us a record");
   const auto asked = std::chrono::steady_clock::now();
   for (int i = 0; i < 100; ++i) REQUIRE(runs.lists.open());
   const std::chrono::duration<double, std::micro> look = std::chrono::steady_clock::now() - asked;
-  MESSAGE(look.count() / 100, " us a look of the reconciler");
+  const auto one = look.count() / 100;
+  MESSAGE(one, " us a look of the reconciler");
 }
 
 }  // namespace cx::test

@@ -5,7 +5,6 @@
 #include <caf/event_based_actor.hpp>
 #include <caf/scoped_actor.hpp>
 #include <caf/send.hpp>
-#include <caf/unit.hpp>
 #include <deque>
 #include <mutex>
 
@@ -159,7 +158,7 @@ struct Fixture {
     std::optional<Error> out;
     caf::scoped_actor self(system);
     self->request(endpoint, std::chrono::seconds(30), letter)
-        .receive([](caf::unit_t) {}, [&](const caf::error& error) { out = from_caf(error); });
+        .receive([] {}, [&](const caf::error& error) { out = from_caf(error); });
     return out;
   }
   Settle settle(const std::string& via, const std::string& message = "m-1") {
@@ -379,8 +378,34 @@ TEST_CASE("past its bound the queue refuses; the same message twice is sent once
   // What has no answer when the actor ends comes again, from the outbox.
   caf::anon_send_exit(f.endpoint, caf::exit_reason::user_shutdown);
   bool failed = false;
-  first.receive([](caf::unit_t) {}, [&](const caf::error&) { failed = true; });
+  first.receive([] {}, [&](const caf::error&) { failed = true; });
   CHECK(failed);
+}
+
+TEST_CASE("before a planned end what is under way is finished, and the rest comes again") {
+  auto one_at_a_time = config();
+  one_at_a_time.set_in_flight(1);
+  Fixture f(one_at_a_time, 3, 10'000);
+  f.vendor.behave("{'path':'/hooks/a','mode':'ok','delay_ms':100}");
+  caf::scoped_actor self(f.system);
+  auto under_way = self->request(f.endpoint, caf::infinite, Fixture::letter("hook", "m-1"));
+  auto waits = self->request(f.endpoint, caf::infinite, Fixture::letter("hook", "m-2"));
+  while (f.vendor.messages("/hooks/a").empty()) std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  std::promise<void> drained;
+  drain_channels(f.endpoint, [&] { drained.set_value(); });
+  const auto late = f.dispatch(Fixture::letter("hook", "m-3"));
+  REQUIRE(late);
+  CHECK(late->code == Code::unavailable);
+  drained.get_future().wait();
+  CHECK(f.customers.settled.size() == 1);
+  bool sent = false;
+  under_way.receive([&] { sent = true; }, [](const caf::error&) {});
+  CHECK(sent);
+  std::optional<Error> returned;
+  waits.receive([] {}, [&](const caf::error& error) { returned = from_caf(error); });
+  REQUIRE(returned);
+  CHECK(returned->code == Code::unavailable);
+  CHECK(f.vendor.messages("/hooks/a").size() == 1);
 }
 
 TEST_CASE("a thousand messages while the vendor misbehaves: each arrives, duplicates under one id only") {
@@ -395,7 +420,7 @@ TEST_CASE("a thousand messages while the vendor misbehaves: each arrives, duplic
   auto client = f.system.spawn([&](caf::event_based_actor* self) {
     for (int i = 0; i < kMany; ++i)
       self->request(f.endpoint, caf::infinite, Fixture::letter("hook", "m-" + std::to_string(i)))
-          .then([&](caf::unit_t) { ++done; }, [](const caf::error&) {});
+          .then([&] { ++done; }, [](const caf::error&) {});
   });
   for (int i = 0; i < 6000 && done < kMany; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(5));
   REQUIRE(done == kMany);

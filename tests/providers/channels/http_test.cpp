@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <atomic>
+#include <csignal>
 #include <filesystem>
 #include <latch>
 #include <openssl/ssl.h>
@@ -22,10 +23,10 @@ using test::Vendor;
 
 /// A port of 127.0.0.1 on which nobody accepts unless told to.
 struct Listener {
-  explicit Listener(bool listens = true) {
+  explicit Listener(bool listens = true, in_addr_t at = INADDR_LOOPBACK) {
     sockaddr_in address{};
     address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    address.sin_addr.s_addr = htonl(at);
     socklen_t size = sizeof(address);
     REQUIRE(::bind(fd, reinterpret_cast<sockaddr*>(&address), size) == 0);
     if (listens) REQUIRE(::listen(fd, 8) == 0);
@@ -42,6 +43,7 @@ struct TlsServer {
   explicit TlsServer(const http::Identity& self) : context(SSL_CTX_new(TLS_server_method()), &SSL_CTX_free) {
     SSL_CTX_use_certificate(context.get(), self.certificate.get());
     SSL_CTX_use_PrivateKey(context.get(), self.key.get());
+    std::signal(SIGPIPE, SIG_IGN);  // clients that do not like us hang up
     thread = std::thread([this] {
       const int socket = ::accept(listener.fd, nullptr, nullptr);
       const std::shared_ptr<SSL> ssl(SSL_new(context.get()), &SSL_free);
@@ -57,7 +59,7 @@ struct TlsServer {
   }
   ~TlsServer() { thread.join(); }
   std::shared_ptr<SSL_CTX> context;
-  Listener listener;
+  Listener listener{true, INADDR_ANY};  // 127.0.0.2, too
   std::atomic<bool> reached{false};
   std::thread thread;
 };

@@ -2,10 +2,10 @@
 #include <caf/event_based_actor.hpp>
 #include <caf/send.hpp>
 #include <caf/typed_response_promise.hpp>
-#include <condition_variable>
 #include <doctest/doctest.h>
 #include <future>
 #include <mutex>
+#include <thread>
 
 #include "runtime/entity/entities.hpp"
 #include "runtime/entity/messages.hpp"
@@ -216,21 +216,21 @@ TEST_CASE_FIXTURE(
 
 namespace {
 
-/// What the till did, for whoever waits for it.
-struct Book {
+/// What tills did.
+class Book {
+ public:
   void note(const std::string& id) {
-    const std::lock_guard lock(mutex);
-    ids.push_back(id);
-    changed.notify_all();
+    const std::lock_guard lock(mutex_);
+    ids_.push_back(id);
   }
-  std::vector<std::string> wait_for(std::size_t n) {
-    std::unique_lock lock(mutex);
-    changed.wait_for(lock, std::chrono::seconds(30), [&] { return ids.size() >= n; });
-    return ids;
+  std::vector<std::string> ids() const {
+    const std::lock_guard lock(mutex_);
+    return ids_;
   }
-  std::mutex mutex;
-  std::condition_variable changed;
-  std::vector<std::string> ids;
+
+ private:
+  mutable std::mutex mutex_;
+  std::vector<std::string> ids_;
 };
 
 enum class Habit { answers, keeps, refuses, is_busy };
@@ -251,7 +251,7 @@ caf::behavior till(caf::event_based_actor* self, Book* book, Habit habit) {
 }
 
 struct Node {
-  explicit Node(FaultEnvironment& environment) {
+  explicit Node(FaultEnvironment& e) : environment(e) {
     journal = std::move(*RocksJournal::open("/data", environment));
     entities.emplace(
         Entities::Parts{system, environment, kinds_and_till(), *journal, commits, reads, metrics, "node"},
@@ -278,12 +278,23 @@ struct Node {
     });
     return sum.get_future().get();
   }
-  void wait_until_delivered() {
-    for (int i = 0; i < 3'000 && outbox() > 0; ++i)
+  /// Lets time pass until it is so, which it is before long.
+  template <class Condition>
+  void until(Condition condition) {
+    for (int i = 0; i < 3'000 && !condition(); ++i) {
+      environment.set_clock().advance(20);
       std::this_thread::sleep_for(std::chrono::milliseconds(10));
-    CHECK(outbox() == 0);
+    }
+    REQUIRE(condition());
+  }
+  void until_noted(const Book& book, std::size_t n) {
+    until([&] { return book.ids().size() >= n; });
+  }
+  void until_delivered() {
+    until([&] { return outbox() == 0; });
   }
 
+  FaultEnvironment& environment;
   SystemConfig config{VirtualTime::Config::limits()};
   caf::actor_system system{config};
   std::unique_ptr<Journal> journal;
@@ -304,41 +315,42 @@ TEST_CASE("an actor that is connected gets what waited for it, and what comes") 
   CHECK_THROWS_AS(node.entities->connect("bank", node.system.spawn(till, &book, Habit::answers)),
                   std::logic_error);
   node.entities->connect("till", node.system.spawn(till, &book, Habit::answers));
-  CHECK(book.wait_for(1).size() == 1);
+  node.until_noted(book, 1);
   node.pay(10);
-  CHECK(book.wait_for(2).size() == 2);
-  node.wait_until_delivered();
+  node.until_delivered();
+  CHECK(book.ids().size() == 2);
 }
 
 TEST_CASE("what an actor takes along when it ends, the next one gets, with the same id") {
-  FaultEnvironment environment;
-  Book book, next;
-  Node node(environment);
-  const auto first = node.system.spawn(till, &book, Habit::keeps);
-  node.entities->connect("till", first);
-  for (int i = 0; i < 5; ++i) node.pay(10);
-  const auto kept = book.wait_for(5);
-  CHECK(node.outbox() == 5);
-  bool sent_after = false;
-  SUBCASE("the next one comes before it ends") {}
-  SUBCASE("the next one comes later") {
-    sent_after = true;
+  for (const bool before : {true, false}) {
+    for (const bool in_peace : {true, false}) {
+      CAPTURE(before);
+      CAPTURE(in_peace);
+      FaultEnvironment environment;
+      Book book, next;
+      Node node(environment);
+      const auto first = node.system.spawn(till, &book, Habit::keeps);
+      const auto second = node.system.spawn(till, &next, Habit::answers);
+      node.entities->connect("till", first);
+      for (int i = 0; i < 5; ++i) node.pay(10);
+      node.until_noted(book, 5);
+      const auto kept = book.ids();
+      CHECK(node.outbox() == 5);
+      if (before) node.entities->connect("till", second);
+      if (in_peace)
+        caf::anon_send(first, std::string("end"));
+      else
+        caf::anon_send_exit(first, caf::exit_reason::kill);
+      if (!before) {
+        node.pay(10);
+        node.entities->connect("till", second);
+      }
+      node.until_delivered();
+      const auto again = next.ids();
+      for (const auto& id : kept) CHECK(std::ranges::count(again, id) == 1);
+      CHECK(again.size() == kept.size() + (before ? 0 : 1));
+    }
   }
-  const auto second = node.system.spawn(till, &next, Habit::answers);
-  if (!sent_after) node.entities->connect("till", second);
-  SUBCASE("in peace") {
-    caf::anon_send(first, std::string("quit"));
-  }
-  SUBCASE("by force") {
-    caf::anon_send_exit(first, caf::exit_reason::kill);
-  }
-  if (sent_after) {
-    node.pay(10);
-    node.entities->connect("till", second);
-  }
-  auto again = next.wait_for(kept.size() + (sent_after ? 1 : 0));
-  node.wait_until_delivered();
-  for (const auto& id : kept) CHECK(std::ranges::count(again, id) == 1);
 }
 
 TEST_CASE("an actor's error is as good as an entity's") {
@@ -349,16 +361,15 @@ TEST_CASE("an actor's error is as good as an entity's") {
   SUBCASE("it will not have it") {
     node.entities->connect("till", node.system.spawn(till, &book, Habit::refuses));
     node.pay(10);
-    book.wait_for(1);
     dead = 1;
   }
   SUBCASE("it is busy") {
     node.entities->connect("till", node.system.spawn(till, &book, Habit::is_busy));
     node.pay(10);
-    CHECK(book.wait_for(3).size() >= 3);
+    node.until_noted(book, 3);
     node.entities->connect("till", node.system.spawn(till, &book, Habit::answers));
   }
-  node.wait_until_delivered();
+  node.until_delivered();
   std::vector<v1::DeadLetter> letters;
   for (std::uint32_t shard = 0; shard < 1'024; ++shard)
     CHECK_FALSE(

@@ -148,7 +148,7 @@ TEST_CASE_FIXTURE(Fixture, "who is asleep gets it when awake; its row goes with 
   CHECK(rows_erased == 1);
   REQUIRE(appends.size() == 2);
   CHECK(appends[1].records.size() == 1);
-  CHECK(appends[1].writes.size() == 1);
+  CHECK(std::ranges::count(appends[1].writes, Table::outbox, &Write::table) == 1);
   CHECK(balance(account(1)) == 10);
   CHECK(status(kShard).outbox == 0);
 }

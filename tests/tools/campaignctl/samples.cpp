@@ -1,5 +1,6 @@
 // Prints, as JSON, every method of the contract with the command that reaches it, a command line that works,
 // and a reply with every field set: what the scripted server of test_contract.py answers.
+#include <algorithm>
 #include <boost/json.hpp>
 #include <cstdio>
 #include <google/protobuf/util/json_util.h>
@@ -15,9 +16,11 @@ namespace json = boost::json;
 
 namespace {
 
-/// Sets every field: lists have two elements, texts say which field they are of.
-void fill(pb::Message& message, int depth = 0) {
+/// Sets every field: lists have two elements, texts say which field they are of. A message within one of its
+/// own kind stays empty.
+void fill(pb::Message& message, std::vector<const pb::Descriptor*> within = {}) {
   const auto& type = *message.GetDescriptor();
+  within.push_back(&type);
   const auto& reflection = *message.GetReflection();
   for (int i = 0; i < type.field_count(); ++i) {
     const auto* field = type.field(i);
@@ -26,11 +29,12 @@ void fill(pb::Message& message, int depth = 0) {
       const auto text = field->name() + (list ? "-" + std::to_string(n) : "");
       switch (field->cpp_type()) {
         case pb::FieldDescriptor::CPPTYPE_MESSAGE: {
-          if (depth > 5) break;
+          if (within.size() > 6) break;
           auto& inner =
               list ? *reflection.AddMessage(&message, field) : *reflection.MutableMessage(&message, field);
           if (inner.GetDescriptor()->full_name() == "google.protobuf.FieldMask") break;
-          fill(inner, depth + 1);
+          const bool again = std::find(within.begin(), within.end(), inner.GetDescriptor()) != within.end();
+          if (!again) fill(inner, within);
           break;
         }
         case pb::FieldDescriptor::CPPTYPE_STRING:

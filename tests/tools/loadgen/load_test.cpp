@@ -314,7 +314,8 @@ TEST_CASE("a corpus may leave room for the ids of request and user") {
   std::ofstream(folder / "a.json") << R"({"messageId":"################","userId":"u#########","n":"#"})";
   std::set<std::string> requests, users;
   FakeServer server([&](const std::string& body) {
-    CHECK(body.size() == R"({"messageId":"################","userId":"u#########","n":"#"})"sv.size());
+    CHECK(body.size() ==
+          std::string_view(R"({"messageId":"################","userId":"u#########","n":"#"})").size());
     CHECK(body.ends_with(R"("n":"#"})"));
     requests.insert(body.substr(14, 16));
     users.insert(body.substr(43, 9));

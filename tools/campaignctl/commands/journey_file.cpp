@@ -1,5 +1,6 @@
 #include "tools/campaignctl/commands/journey_file.hpp"
 
+#include <algorithm>
 #include <fmt/core.h>
 
 #include "actors/journey/definition.hpp"
@@ -23,9 +24,12 @@ Outcome<boost::json::object> read_object(const std::string& file) {
   return Failure{Exit::rejected, "malformed-document", name + " does not hold an object with fields", ""};
 }
 
-std::optional<Error> check(const boost::json::object& document, google::protobuf::Message& into) {
-  if (auto error = cx::json::parse(to_json(document, false), into)) return error;
-  return cx::json::validate(into);
+v1::JourneyProblem problem_of(const Error& error) {
+  v1::JourneyProblem out;
+  out.set_type(error.type);
+  out.set_pointer(error.pointer);
+  out.set_detail(error.detail);
+  return out;
 }
 
 }  // namespace
@@ -33,19 +37,17 @@ std::optional<Error> check(const boost::json::object& document, google::protobuf
 Outcome<JourneyFile> read_journey(const std::string& file) {
   auto document = read_object(file);
   if (!document) return document.error();
-  JourneyFile out{file == "-" ? "stdin" : file, std::move(*document), {}, {}};
-  if (const auto error = check(out.document, out.journey)) {
-    auto& problem = out.problems.emplace_back();
-    problem.set_type(error->type);
-    problem.set_pointer(error->pointer);
-    problem.set_detail(error->detail);
+  JourneyFile out{file, file == "-" ? "stdin" : file, std::move(*document), {}, {}};
+  if (const auto error = cx::json::parse(to_json(out.document, false), out.journey)) {
+    out.problems = {problem_of(*error)};  // what could not be read would be said to be missing
+    return out;
   }
-  // What could not be read would be said to be missing.
-  const bool readable = out.problems.empty() || out.problems.front().type() == "required-field";
-  if (readable) {
-    auto found = journey::problems_of(out.journey);
-    if (!found.empty()) out.problems = std::move(found);
-  }
+  out.problems = journey::problems_of(out.journey);
+  // Of what both look at, the journey's own words are the better ones.
+  const auto error = cx::json::validate(out.journey);
+  const auto same_place = [&](const auto& problem) { return problem.pointer().starts_with(error->pointer); };
+  if (error && std::none_of(out.problems.begin(), out.problems.end(), same_place))
+    out.problems.push_back(problem_of(*error));
   return out;
 }
 
@@ -56,10 +58,21 @@ std::string problem_lines(const JourneyFile& file) {
   return out;
 }
 
+Failure refused(const JourneyFile& file) {
+  const auto& first = file.problems.front();
+  const auto rest = file.problems.size() == 1 ? std::string()
+                                              : fmt::format("; and {} more: campaignctl journeys validate {}",
+                                                            file.problems.size() - 1, file.path);
+  return {Exit::rejected, first.type(),
+          fmt::format("{}{}: {}{}", file.name, first.pointer(), first.detail(), rest), ""};
+}
+
 Outcome<void> read_message(const std::string& file, google::protobuf::Message& into) {
   const auto document = read_object(file);
   if (!document) return document.error();
-  if (const auto error = check(*document, into))
+  auto error = cx::json::parse(to_json(*document, false), into);
+  if (!error) error = cx::json::validate(into);
+  if (error)
     return Failure{Exit::rejected, error->type, fmt::format("{}{}: {}", file, error->pointer, error->detail),
                    ""};
   return {};

@@ -1,6 +1,5 @@
 #include <filesystem>
 #include <fmt/core.h>
-#include <google/protobuf/util/message_differencer.h>
 
 #include "gateways/json/codec.hpp"
 #include "runtime/address.hpp"
@@ -15,8 +14,6 @@ namespace cx::ctl {
 namespace json = boost::json;
 
 namespace {
-
-using google::protobuf::util::MessageDifferencer;
 
 constexpr std::size_t kMostChanges = 1'000;
 
@@ -125,9 +122,7 @@ Outcome<std::string> put(const Call& call, const std::string& id, const v1::Jour
 Outcome<Report> apply(const Call& call) {
   const auto file = read_journey(call.value("FILE"));
   if (!file) return file.error();
-  if (!file->problems.empty())
-    return Failure{Exit::rejected, file->problems.front().type(),
-                   fmt::format("{} is not valid:\n{}", file->name, problem_lines(*file)), ""};
+  if (!file->problems.empty()) return refused(*file);
   const auto id = id_of(*file);
   if (!id) return id.error();
   const auto before = stored(call, *id);

@@ -196,9 +196,7 @@ Failure failed(const Error& error, const std::string& where) {
 Outcome<Report> simulate(const Call& call) {
   const auto file = read_journey(call.value("FILE"));
   if (!file) return file.error();
-  if (!file->problems.empty())
-    return Failure{Exit::rejected, file->problems.front().type(),
-                   fmt::format("{} is not valid:\n{}", file->name, problem_lines(*file)), ""};
+  if (!file->problems.empty()) return refused(*file);
   auto options = options_of(call);
   if (!options) return options.error();
   const auto limit = call.limit();

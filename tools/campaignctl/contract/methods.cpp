@@ -205,6 +205,7 @@ const std::map<std::string, std::string>& reached_by_hand() {
       {"cx.v1.Events.Group", "events send"},
       {"cx.v1.Events.Alias", "events send"},
       {"cx.v1.Journeys.Validate", "journeys validate"},
+      {"cx.v1.Journeys.Put", "journeys apply"},
       {"cx.v1.Tokens.Login", "login"},
       {"cx.v1.Tokens.Refresh", "login"},  // by itself, when the access token has run out
       {"cx.v1.Tokens.Logout", "logout"},

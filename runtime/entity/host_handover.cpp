@@ -74,7 +74,8 @@ void Host::State::hand_over(Handover next) {
   delivered(shard.id, generation, next.id, answer);
 }
 
-/// When the batch of its sender is committed, or, if it is already, the one that fills, which must not be empty.
+/// When the batch of its sender is committed, or, if it is already, the one that fills, which must not be
+/// empty.
 void Host::State::hand_over_later(Handover next) {
   if (next.fresh) keep(next);
   const bool is_under_way = under_way && next.shard->outbox.at(next.id).batch == under_way->number;

@@ -25,6 +25,9 @@ struct ProjectorOptions {
   /// How long a turn waits for more records before it starts, on the executor's thread: what comes together
   /// costs less.
   std::chrono::milliseconds gather{0};
+  /// How often at most poll() syncs a sink, which the disk's other users wait for. The log is kept until
+  /// then.
+  std::chrono::milliseconds sync_every{0};
 };
 
 /// A projection as operators see it.

@@ -205,7 +205,8 @@ void Runner::poll_now() {
     if (suspect != suspects_.end() && !due(suspect->second)) continue;
     if (look(shard) && heads_[shard].last > cursors_[shard]) ready_.set(shard);
   }
-  if (unsynced_) {
+  if (unsynced_ && clock_.steady() - synced_at_ >= options_.sync_every) {
+    synced_at_ = clock_.steady();
     if (auto error = projection_.sink().sync()) return sink_failed(std::move(*error));
     unsynced_ = false;
     for (std::uint32_t shard = 0; shard < kShards; ++shard)

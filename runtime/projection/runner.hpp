@@ -83,7 +83,7 @@ class Runner {
   std::map<std::uint32_t, std::pair<std::uint64_t, std::int64_t>>
       oldest_;                              // by shard: cursor, and when the next was
   std::vector<v1::JournalRecord> records_;  // kept for their memory
-  SteadyTime measured_at_;
+  SteadyTime measured_at_, synced_at_;
   std::uint64_t measured_ = 0;
   ProjectionStatus now_;
 

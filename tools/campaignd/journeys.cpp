@@ -25,9 +25,10 @@ constexpr auto kTimelineLook = std::chrono::milliseconds(10);
 constexpr int kReconcileSeconds = 3;
 // As in management.cpp; but a timeline is waited for, and does not wait for the board. An event that starts a
 // journey makes seven records of both: read one by one, they would cost more than the decisions did.
-constexpr int kNiceness = 15;
+constexpr int kNiceness = 3;
 constexpr unsigned kProjecting = 2;
 constexpr auto kGather = std::chrono::milliseconds(50), kGatherRuns = std::chrono::milliseconds(250);
+constexpr auto kSyncEvery = std::chrono::seconds(10);
 
 AskEntity ask_of(const Entities& entities) {
   return [&entities](const CallContext& call, const std::string& to, MessagePtr command, Respond respond) {
@@ -57,7 +58,9 @@ struct Journeys::State {
         lifecycle(p.catalog, book),
         later(p.executor, kTimelineLook),
         projector(p.journal, projecting, p.environment.clock(),
-                  {.sync_journal = p.config.journal().fsync() != "always", .gather = kGather}) {}
+                  {.sync_journal = p.config.journal().fsync() != "always",
+                   .gather = kGather,
+                   .sync_every = kSyncEvery}) {}
 
   std::string files(const char* name) const { return parts.config.data() + "/projections/" + name; }
 

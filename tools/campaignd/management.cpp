@@ -22,9 +22,11 @@ namespace cx {
 
 namespace {
 
-// Lists and the audit log's archive may lag, but nobody who asks or decides may wait for them.
-constexpr int kNiceness = 15;
+// Lists and the audit log's archive may lag, but nobody who asks or decides may wait for them: nor for a lock
+// of the store that a thread with hardly any time holds, so that it is only a little nicer than they are.
+constexpr int kNiceness = 3;
 constexpr auto kGather = std::chrono::milliseconds(100);
+constexpr auto kSyncEvery = std::chrono::seconds(10);
 
 std::optional<Error> make_directory(const std::string& path) {
   std::error_code error;
@@ -46,7 +48,9 @@ struct Management::Parts {
         audit(files("audit.db"), environment.clock()),
         lists(files("campaigns.db"), environment.clock()),
         projector(journal, projecting, environment.clock(),
-                  {.sync_journal = config.journal().fsync() != "always", .gather = kGather}) {}
+                  {.sync_journal = config.journal().fsync() != "always",
+                   .gather = kGather,
+                   .sync_every = kSyncEvery}) {}
 
   std::string files(const char* name) const { return config.data() + "/projections/" + name; }
 

@@ -20,7 +20,7 @@ void add_metrics(Metrics& metrics, const Probe& probe) {
                     return static_cast<double>(probe.handover_ns.read().percentile(percent)) / 1e9;
                   },
                   {{"quantile", quantile}});
-  metrics.counter("cx_event_to_channel_seconds_count", "Messages that were handed over to a channel.",
+  metrics.counter("cx_messages_handed_over_total", "Messages that were handed over to a channel.",
                   [&probe] { return static_cast<double>(probe.handover_ns.read().count()); });
 }
 

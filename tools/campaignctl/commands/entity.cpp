@@ -54,13 +54,14 @@ Outcome<Report> show_at(const Call& call) {
   return look(call, *time);
 }
 
-/// What happened, in a word: an event that is one of several is named by which it is.
+/// What happened, in a word: an event that is one of several is named by which it is, the only message in it.
 std::string event_name(const json::value& event) {
-  const auto* fields = event.if_object();
-  if (fields != nullptr && fields->size() == 2)
+  std::string name;
+  std::size_t messages = 0;
+  if (const auto* fields = event.if_object())
     for (const auto& field : *fields)
-      if (field.key() != "@type" && field.value().is_object()) return std::string(field.key());
-  return short_type_of(event);
+      if (field.value().is_object() && ++messages == 1) name = field.key();
+  return messages == 1 ? name : short_type_of(event);
 }
 
 Row row_of(const json::value& record) {

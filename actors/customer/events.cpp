@@ -3,6 +3,7 @@
 
 #include "actors/condition/time.hpp"
 #include "actors/customer/decide.hpp"
+#include "actors/customer/event_type.hpp"
 #include "actors/customer/json.hpp"
 #include "actors/customer/person.hpp"
 #include "actors/customer/zone.hpp"
@@ -50,20 +51,8 @@ void take_traits(const v1::Person& person, const v1::TakeEvent& event, v1::Event
 }  // namespace
 
 std::string_view name_of(const v1::TakeEvent& event) {
-  switch (event.type()) {
-    case v1::EVENT_TYPE_TRACK:
-      return event.name();
-    case v1::EVENT_TYPE_IDENTIFY:
-      return "identify";
-    case v1::EVENT_TYPE_PAGE:
-      return "page";
-    case v1::EVENT_TYPE_SCREEN:
-      return "screen";
-    case v1::EVENT_TYPE_GROUP:
-      return "group";
-    default:
-      return {};
-  }
+  if (event.type() == v1::EVENT_TYPE_TRACK) return event.name();
+  return event.type() == v1::EVENT_TYPE_ALIAS ? "" : word_of(event.type());
 }
 
 Result<Customer::Out<v1::EventAccepted>> Customer::handle(const State& state, const v1::TakeEvent& command,

@@ -4,6 +4,7 @@
 #include <google/protobuf/util/time_util.h>
 
 #include "actors/condition/time.hpp"
+#include "actors/customer/event_type.hpp"
 #include "cx/v1/customer.pb.h"
 #include "runtime/address.hpp"
 #include "runtime/json.hpp"
@@ -58,25 +59,6 @@ class Details {
   std::string out_ = "{";
 };
 
-const char* type_of(v1::EventType type) {
-  switch (type) {
-    case v1::EVENT_TYPE_TRACK:
-      return "track";
-    case v1::EVENT_TYPE_IDENTIFY:
-      return "identify";
-    case v1::EVENT_TYPE_PAGE:
-      return "page";
-    case v1::EVENT_TYPE_SCREEN:
-      return "screen";
-    case v1::EVENT_TYPE_GROUP:
-      return "group";
-    case v1::EVENT_TYPE_ALIAS:
-      return "alias";
-    default:
-      return "";
-  }
-}
-
 std::string channel_text(v1::Channel channel) {
   return channel == v1::CHANNEL_UNSPECIFIED ? "" : v1::Channel_Name(channel);
 }
@@ -84,7 +66,7 @@ std::string channel_text(v1::Channel channel) {
 /// Fills the entry and returns its details.
 std::string describe(const v1::EventTaken& taken, const v1::JournalRecord& record, v1::TimelineEntry& out) {
   *out.mutable_happened() = TimeUtil::MillisecondsToTimestamp(taken.at());
-  out.set_type(type_of(taken.type()));
+  out.set_type(word_of(taken.type()));
   v1::TakeEvent event;
   if (record.command().type() != v1::TakeEvent::descriptor()->full_name() ||
       !event.ParseFromString(record.command().bytes()))

@@ -34,12 +34,8 @@ struct Serve {
     const auto& caller = *call.caller;
     const auto address = expand(target, *command, caller.tenant);
     if (!address) return respond(address.error());
-    auto request = entities.request(*address, command);
+    auto request = request_for(call, entities, *address, command);
     if (!request) return respond(request.error());
-    request->actor = caller.actor;
-    request->roles = caller.roles;
-    request->trace = call.trace;
-    request->deadline = call.deadline;
     if (!query && !call.idempotency_key.empty()) {
       request->source = once(caller.actor, call.idempotency_key);
       request->sequence = fingerprint(*command);
@@ -58,6 +54,17 @@ struct Serve {
 };
 
 }  // namespace
+
+Result<Request> request_for(const CallContext& call, const Entities& entities, std::string_view address,
+                            MessagePtr command) {
+  auto request = entities.request(address, std::move(command));
+  if (!request) return request;
+  request->actor = call.caller->actor;
+  request->roles = call.caller->roles;
+  request->trace = call.trace;
+  request->deadline = call.deadline;
+  return request;
+}
 
 void serve_entities(const ServiceDescriptors& services, const Kinds& kinds, const Entities& entities,
                     Services& table) {

@@ -15,4 +15,9 @@ namespace cx {
 void serve_entities(const ServiceDescriptors& services, const Kinds& kinds, const Entities& entities,
                     Services& table);
 
+/// A command for the entity at an address on behalf of a call: its actor, roles, trace and deadline are the
+/// call's.
+Result<Request> request_for(const CallContext& call, const Entities& entities, std::string_view address,
+                            MessagePtr command);
+
 }  // namespace cx

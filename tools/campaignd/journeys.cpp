@@ -16,6 +16,8 @@
 #include "providers/channels/channels.hpp"
 #include "providers/channels/probe.hpp"
 #include "runtime/entity/kind_of.hpp"
+#include "runtime/entity/serve.hpp"
+#include "tools/campaignd/projecting.hpp"
 
 namespace cx {
 namespace {
@@ -23,21 +25,15 @@ namespace {
 constexpr std::uint32_t kIntakeAgents = 2, kIntakeCredit = 2'048;  // of each kind of call
 constexpr auto kTimelineLook = std::chrono::milliseconds(10);
 constexpr int kReconcileSeconds = 3;
-// As in management.cpp; but a timeline is waited for, and does not wait for the board. An event that starts a
-// journey makes seven records of both: read one by one, they would cost more than the decisions did.
-constexpr int kNiceness = 3;
+// A timeline is waited for, and does not wait for the board. An event that starts a journey makes seven
+// records of both: read one by one, they would cost more than the decisions did.
 constexpr unsigned kProjecting = 2;
 constexpr auto kGather = std::chrono::milliseconds(50), kGatherRuns = std::chrono::milliseconds(250);
-constexpr auto kSyncEvery = std::chrono::seconds(10);
 
 AskEntity ask_of(const Entities& entities) {
   return [&entities](const CallContext& call, const std::string& to, MessagePtr command, Respond respond) {
-    auto request = entities.request(to, std::move(command));
+    auto request = request_for(call, entities, to, std::move(command));
     if (!request) return respond(request.error());
-    request->actor = call.caller->actor;
-    request->roles = call.caller->roles;
-    request->trace = call.trace;
-    request->deadline = call.deadline;
     entities.ask(*std::move(request), std::move(respond));
   };
 }
@@ -57,10 +53,7 @@ struct Journeys::State {
         runs(files("journeys.db"), p.environment.clock()),
         lifecycle(p.catalog, book),
         later(p.executor, kTimelineLook),
-        projector(p.journal, projecting, p.environment.clock(),
-                  {.sync_journal = p.config.journal().fsync() != "always",
-                   .gather = kGather,
-                   .sync_every = kSyncEvery}) {}
+        projector(p.journal, projecting, p.environment.clock(), projector_options(p.config, kGather)) {}
 
   std::string files(const char* name) const { return parts.config.data() + "/projections/" + name; }
 
@@ -83,7 +76,7 @@ struct Journeys::State {
   std::unique_ptr<intake::IntakeAgents> agents;
   caf::actor channels;
   std::vector<caf::actor> actors;  // to be told to exit
-  ThreadPool projecting{kProjecting, kNiceness};
+  ThreadPool projecting{kProjecting, kProjectingNiceness};
   Projector projector;
 
   void add_metrics();

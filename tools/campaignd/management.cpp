@@ -16,17 +16,13 @@
 #include "runtime/entity/kind_of.hpp"
 #include "runtime/entity/serve.hpp"
 #include "runtime/environment/environment.hpp"
-#include "runtime/projection/projector.hpp"
+#include "tools/campaignd/projecting.hpp"
 
 namespace cx {
 
 namespace {
 
-// Lists and the audit log's archive may lag, but nobody who asks or decides may wait for them: nor for a lock
-// of the store that a thread with hardly any time holds, so that it is only a little nicer than they are.
-constexpr int kNiceness = 3;
 constexpr auto kGather = std::chrono::milliseconds(100);
-constexpr auto kSyncEvery = std::chrono::seconds(10);
 
 std::optional<Error> make_directory(const std::string& path) {
   std::error_code error;
@@ -47,10 +43,7 @@ struct Management::Parts {
         board(files("campaigns.db")),
         audit(files("audit.db"), environment.clock()),
         lists(files("campaigns.db"), environment.clock()),
-        projector(journal, projecting, environment.clock(),
-                  {.sync_journal = config.journal().fsync() != "always",
-                   .gather = kGather,
-                   .sync_every = kSyncEvery}) {}
+        projector(journal, projecting, environment.clock(), projector_options(config, kGather)) {}
 
   std::string files(const char* name) const { return config.data() + "/projections/" + name; }
 
@@ -67,7 +60,7 @@ struct Management::Parts {
   CampaignBoard board;
   AuditReader audit;
   CampaignLists lists;
-  ThreadPool projecting{1, kNiceness};
+  ThreadPool projecting{1, kProjectingNiceness};
   Projector projector;
 };
 

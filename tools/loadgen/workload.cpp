@@ -130,13 +130,6 @@ Template::Template(const Target& target, std::string_view body)
   user_id_ = find_digits(bytes_, kUserIdDigits);
 }
 
-Template::Template(const Target& target, std::string_view body, std::size_t request_id_at,
-                   std::size_t user_id_at)
-    : Template(target, body) {
-  request_id_ = body_ + request_id_at;
-  user_id_ = body_ + user_id_at;
-}
-
 std::string_view Template::fill(std::uint64_t request_id, std::uint32_t user) {
   if (request_id_ != 0)
     for (std::size_t i = kRequestIdDigits; i-- > 0; request_id >>= 4)
@@ -158,22 +151,19 @@ std::vector<Template> generate_bid_requests(const Target& target, std::uint32_t 
   std::vector<Template> requests;
   requests.reserve(count);
   for (std::uint32_t i = 0; i < count; ++i) {
-    std::string body = R"({"id":")";
-    const std::size_t request_id_at = body.size();
-    body += std::string(Template::kRequestIdDigits, '0') + R"(","imp":[)";
+    std::string body = fmt::format(R"({{"id":"{:#<{}}","imp":[)", "", Template::kRequestIdDigits);
     const int imps = pick(kImps, random);
     for (int number = 1; number <= imps; ++number) {
       if (number > 1) body += ',';
       body += imp(number, random);
     }
-    body += fmt::format(R"(],{},{},"user":{{"id":"u)", inventory(random), device(random));
-    const std::size_t user_id_at = body.size();
-    body += std::string(Template::kUserIdDigits, '0');
+    body += fmt::format(R"(],{},{},"user":{{"id":"u{:#<{}})", inventory(random), device(random), "",
+                        Template::kUserIdDigits);
     // The number makes every body distinct.
     body += fmt::format(R"("}},"at":1,"tmax":{},"cur":["USD"],"bcat":[{}],"badv":["rival{}.example"],)"
                         R"("source":{{"tid":"source-{}"}},"regs":{{"coppa":0,"gdpr":0}}}})",
                         tmax, pick(kBlocked, random), below(random, 50), i);
-    requests.emplace_back(target, body, request_id_at, user_id_at);
+    requests.emplace_back(target, body);
   }
   return requests;
 }

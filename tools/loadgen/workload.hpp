@@ -19,8 +19,6 @@ class Template {
   /// In path and body, sixteen '#' in a row stand for the request's id and nine for the digits of the user's;
   /// what has neither is sent as it is.
   Template(const Target& target, std::string_view body);
-  /// Patches the digits at these offsets into the body.
-  Template(const Target& target, std::string_view body, std::size_t request_id_at, std::size_t user_id_at);
 
   /// The request, valid until the next call. A template ignores the ids that it has no room for. `user` <
   /// 10^9.

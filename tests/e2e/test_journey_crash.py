@@ -10,7 +10,7 @@ from node import Node
 from vendor import SEND, Vendor, journey, ok, webhook
 
 ROUNDS = int(os.environ.get("CX_ROUNDS", 30))
-PEOPLE = 40
+PEOPLE = 600  # enough that nobody ever has the hundred messages waiting at which the gate refuses more
 IN_FLIGHT = 64  # requests to a vendor under way at once: what a crash may repeat; providers/channels/README.md
 
 

@@ -1,12 +1,19 @@
 #include "gateways/metadata.hpp"
 
 #include <algorithm>
+#include <charconv>
 #include <fmt/format.h>
 
+#include "cx/v1/bidding.pb.h"
+#include "gateways/json/codec.hpp"
 #include "runtime/uuid.hpp"
 
 namespace cx {
 namespace {
+
+using google::protobuf::Message;
+
+constexpr std::uint32_t kMaxTimeout = 3'600'000;  // milliseconds
 
 bool is_alphanumeric(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
@@ -55,6 +62,53 @@ Result<std::string> idempotency_key(const Method& method, std::string_view given
     return Error{Code::invalid_argument, "idempotency-key-unsupported",
                  method.name + " takes no idempotency key; send the request without one.", ""};
   return std::string(given);
+}
+
+Result<std::string_view> if_match_of(std::string_view field) {
+  if (field == "*") return field;
+  const bool quoted = field.size() >= 3 && field.front() == '"' && field.back() == '"';
+  const auto tag = quoted ? field.substr(1, field.size() - 2) : std::string_view();
+  if (!tag.empty() && tag.find('"') == tag.npos) return tag;
+  return Error{Code::invalid_argument, "invalid-if-match",
+               "If-Match is not one entity tag in quotes, as the ETag field of an answer has it, or *.", ""};
+}
+
+std::optional<Error> read_if_match(const Method& method, std::string_view given, Message& message) {
+  if (given.empty()) return std::nullopt;
+  if (method.if_match == nullptr)
+    return Error{Code::invalid_argument, "if-match-unsupported",
+                 method.name + " does not look at If-Match; send the request without it.", ""};
+  const auto tag = if_match_of(given);
+  if (!tag) return tag.error();
+  message.GetReflection()->SetString(&message, method.if_match, std::string(*tag));
+  return std::nullopt;
+}
+
+Result<std::uint32_t> timeout_of(std::string_view field) {
+  std::uint32_t ms = 0;
+  const auto* end = field.data() + field.size();
+  const auto [stop, failure] = std::from_chars(field.data(), end, ms);
+  if (failure == std::errc() && stop == end && ms > 0 && ms <= kMaxTimeout) return ms;
+  return Error{Code::invalid_argument, "invalid-timeout",
+               "X-Timeout-Ms is not a number of milliseconds from 1 to 3600000.", ""};
+}
+
+RawReply write_reply(const Method& method, const Services::Reply& reply) {
+  if (!reply) return RawReply::failure(reply.error());
+  const Message& message = **reply;
+  if (const auto* raw = dynamic_cast<const v1::RawBody*>(&message)) {
+    auto document = RawReply::document(raw->body());
+    document.metadata.emplace_back("content-type", raw->content_type());
+    return document;
+  }
+  RawReply document = RawReply::document({});
+  json::print(message, document.body);
+  if (method.etag != nullptr) {
+    auto tag = message.GetReflection()->GetString(message, method.etag);
+    std::replace(tag.begin(), tag.end(), '"', '\'');  // no tag of ours has quotes; one would end it
+    if (!tag.empty()) document.metadata.emplace_back("etag", '"' + tag + '"');
+  }
+  return document;
 }
 
 std::string rate_limit_policy(const Quota& quota) {

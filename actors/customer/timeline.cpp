@@ -143,34 +143,43 @@ std::string describe(const v1::CustomerEvent& event, const v1::JournalRecord& re
 
 }  // namespace
 
+Result<std::optional<TimelineRow>> timeline_row(const v1::JournalRecord& record, std::string_view bytes) {
+  if (!is_entry(bytes)) return std::optional<TimelineRow>();
+  v1::CustomerEvent event;
+  if (!event.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())))
+    return Error{Code::internal, "corrupt",
+                 "An event of " + record.entity() + " in record " + std::to_string(record.sequence()) +
+                     " cannot be read by this build. Run the newer build that wrote it.",
+                 ""};
+  TimelineRow row;
+  *row.entry.mutable_at() = TimeUtil::MillisecondsToTimestamp(record.now());
+  row.details = describe(event, record, row.entry);
+  row.entry.set_number(event.number());
+  return std::optional(std::move(row));
+}
+
 CustomerTimeline::CustomerTimeline(std::string path)
     : sink_(std::move(path), kSchema, SqliteSink::Reset::keep) {}
 
 std::optional<Error> CustomerTimeline::project(std::span<const v1::JournalRecord> records) {
   std::int64_t rows = 0, now = 0;
-  v1::CustomerEvent event;
-  v1::TimelineEntry entry;
   for (const auto& record : records) {
     for (const auto& bytes : record.events()) {
-      if (!is_entry(bytes)) continue;
-      if (!event.ParseFromString(bytes))
-        return Error{Code::internal, "corrupt",
-                     "An event of " + record.entity() + " in record " + std::to_string(record.sequence()) +
-                         " cannot be read by this build. Run the newer build that wrote it.",
-                     ""};
+      auto row = timeline_row(record, bytes);
+      if (!row) return row.error();
+      if (!*row) continue;
       const auto address = parse_address(record.entity());
       if (!address) return address.error();
-      entry.Clear();
-      *entry.mutable_at() = TimeUtil::MillisecondsToTimestamp(record.now());
-      const auto details = describe(event, record, entry);
+      auto& entry = (*row)->entry;
+      const auto number = static_cast<std::int64_t>(entry.number());
+      entry.clear_number();
       const auto stored = entry.SerializeAsString();
       if (auto error = sink_.run(
               "INSERT INTO timeline (tenant, customer, number, at, entry, details)"
               " VALUES (?1, ?2, ?3, ?4, ?5, ?6)"
               " ON CONFLICT (tenant, customer, number) DO UPDATE SET at = ?4, entry = ?5, details = ?6",
-              {std::string_view(address->tenant), std::string_view(address->key),
-               static_cast<std::int64_t>(event.number()), record.now(), sqlite::Blob{stored},
-               std::string_view(details)}))
+              {std::string_view(address->tenant), std::string_view(address->key), number, record.now(),
+               sqlite::Blob{stored}, std::string_view((*row)->details)}))
         return error;
       ++rows;
       now = std::max(now, record.now());

@@ -2,10 +2,20 @@
 
 #include <string>
 
+#include "cx/v1/customer.pb.h"
 #include "runtime/projection/projection.hpp"
 #include "runtime/projection/sqlite_sink.hpp"
 
 namespace cx {
+
+/// The entry that an event of a customer's record makes, without its details, which are a JSON object beside
+/// it.
+struct TimelineRow {
+  v1::TimelineEntry entry;
+  std::string details;
+};
+/// None for an event that makes none (bids). internal "corrupt" if this build cannot read it.
+Result<std::optional<TimelineRow>> timeline_row(const v1::JournalRecord& record, std::string_view event);
 
 /// What happened to customers as rows of an SQLite file (<data>/projections/customers.db), where a
 /// TimelineReader finds them: one for each event of the customer entity that has a number. The rows stay when

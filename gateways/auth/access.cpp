@@ -31,10 +31,13 @@ Result<std::unique_ptr<Access>> Access::open(Parts parts) {
                  "tenant and auth.operating_tenant are names, 1 to 63 of a-z, 0-9 and '-', and not 'system'.",
                  ""};
   constexpr std::int64_t kMinute = 60'000;
-  auto keys = SigningKeys::open(
-      parts.data + "/keys", parts.clock,
-      {parts.config.signing_key_days() * 24 * 60 * kMinute, parts.config.access_minutes() * kMinute});
+  const SigningKeys::Habits habits{parts.config.signing_key_days() * 24 * 60 * kMinute,
+                                   parts.config.access_minutes() * kMinute};
+  auto keys = SigningKeys::open(parts.data + "/keys", parts.clock, habits);
   if (!keys) return keys.error();
+  auto shared = parts.in_cluster ? std::make_unique<SharedKeys>(parts.catalog, **keys, parts.clock,
+                                                                habits.sign_ms + habits.token_ms + kLeeway)
+                                 : nullptr;
   auto issuers = Issuers::open(parts.config, parts.clock, parts.fetch);
   if (!issuers) return issuers.error();
   const auto fetch = parts.fetch;
@@ -42,6 +45,7 @@ Result<std::unique_ptr<Access>> Access::open(Parts parts) {
   auto oidc = Oidc::open(access->shared_, access->network_, fetch);
   if (!oidc) return oidc.error();
   access->oidc_ = std::move(*oidc);
+  access->shared_keys_ = std::move(shared);
   access->issuers_->start();
   return access;
 }
@@ -98,6 +102,7 @@ void Access::tick() {
   shared_.run([this] {
     if (const auto error = signing_keys_->tick())
       spdlog::error("the signing key was not changed: {}", error->detail);
+    if (shared_keys_) shared_keys_->tick();
   });
 }
 

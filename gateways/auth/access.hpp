@@ -7,6 +7,7 @@
 
 #include "gateways/auth/authenticator.hpp"
 #include "gateways/auth/oidc.hpp"
+#include "gateways/auth/shared_keys.hpp"
 #include "gateways/auth/sign_in.hpp"
 
 namespace cx::auth {
@@ -19,6 +20,7 @@ class Access {
     std::string tenant;           ///< the node's own
     std::string data;             ///< directory; keys that sign tokens go to data/keys
     bool anonymous_bids = false;  ///< in the node's own tenant
+    bool in_cluster = false;      ///< nodes take each other's tokens
     const Clock& clock;
     Catalog& catalog;  ///< with define_access_documents()
     Ask ask;
@@ -50,6 +52,7 @@ class Access {
   const std::string data_;
   Buckets buckets_;
   std::unique_ptr<SigningKeys> signing_keys_;
+  std::unique_ptr<SharedKeys> shared_keys_;  // null without a cluster
   std::unique_ptr<Issuers> issuers_;
   Compiled<Directory> directory_;
   Shared shared_;

@@ -4,6 +4,7 @@
 #include <google/protobuf/util/time_util.h>
 
 #include "gateways/auth/password.hpp"
+#include "gateways/auth/shared_keys.hpp"
 #include "runtime/access/permission.hpp"
 #include "runtime/address.hpp"
 
@@ -78,6 +79,7 @@ void define_access_documents(Catalog& catalog) {
   catalog.define<v1::TenantDocument>(kTenant,
                                      [](const v1::TenantDocument&) -> std::optional<Error> { return {}; });
   catalog.define<v1::EndedSessions>(kEndedSessions, check_ended);
+  SharedKeys::define(catalog);
 }
 
 bool is_user_name(std::string_view name) {

@@ -114,14 +114,22 @@ std::optional<Error> SigningKeys::tick() {
   return std::nullopt;
 }
 
+void SigningKeys::trust(KeySet others) {
+  const std::lock_guard lock(mutex_);
+  others_ = std::move(others);
+  publish();
+}
+
 void SigningKeys::publish() {
   auto ring = std::make_shared<Ring>();
   ring->serial = ++serial_;
+  for (const auto& stored : stored_) ring->own.push_back(stored.key);
+  ring->keys = ring->own;
+  ring->keys.insert(ring->keys.end(), others_.begin(), others_.end());
   ring->jwks = R"({"keys":[)";
-  for (const auto& stored : stored_) {
-    if (!ring->keys.empty()) ring->jwks += ',';
-    ring->jwks += jwk_of(stored.key);
-    ring->keys.push_back(stored.key);
+  for (const auto& key : ring->keys) {
+    if (&key != &ring->keys.front()) ring->jwks += ',';
+    ring->jwks += jwk_of(key);
   }
   ring->jwks += "]}";
   ring_.set(std::move(ring));

@@ -31,11 +31,15 @@ class SigningKeys {
   /// Does what is due; to be called now and then. Blocks.
   std::optional<Error> tick();
 
-  std::string sign(std::string_view claims) const { return sign_token(ring_.get()->keys.front(), claims); }
+  /// Keys of the other nodes of a cluster, whose tokens are as good as ours.
+  void trust(KeySet others);
+
+  std::string sign(std::string_view claims) const { return sign_token(ring_.get()->own.front(), claims); }
   struct Ring {
     std::uint64_t serial = 0;  ///< another one for other keys
-    KeySet keys;               ///< the newest first
-    std::string jwks;          ///< a JWK set: application/jwk-set+json
+    KeySet own;                ///< the newest first
+    KeySet keys;               ///< what verifies: ours, then others'
+    std::string jwks;          ///< these as a JWK set: application/jwk-set+json
   };
   std::shared_ptr<const Ring> ring() const { return ring_.get(); }
 
@@ -58,8 +62,9 @@ class SigningKeys {
   const std::string directory_;
   const Clock& clock_;
   const Habits habits_;
-  std::mutex mutex_;            // guards the two below and the files
+  std::mutex mutex_;            // guards the three below and the files
   std::vector<Stored> stored_;  // the newest first
+  KeySet others_;
   std::uint64_t serial_ = 0;
   Published<Ring> ring_;
 };

@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <string_view>
 
-#include "runtime/error.hpp"
-
 namespace cx::http {
 
 // The grammar of header fields (RFC 9110, section 5.6).
@@ -40,13 +38,5 @@ void for_each_element(std::string_view list, Use use) {
 /// Whether an If-None-Match field names the entity tag `etag`, quotes included, by the weak comparison (RFC
 /// 9110, section 13.1.2). False where either is empty.
 bool names_etag(std::string_view if_none_match, std::string_view etag);
-
-/// What an If-Match field asks for: the text of its one strong entity tag, without quotes, or "*".
-/// Invalid_argument "invalid-if-match" for anything else.
-Result<std::string_view> if_match_of(std::string_view field);
-
-/// The time that a request's X-Timeout-Ms allows, 1 to 3600000 milliseconds; invalid_argument
-/// "invalid-timeout" for anything else.
-Result<std::uint32_t> timeout_of(std::string_view field);
 
 }  // namespace cx::http

@@ -4,9 +4,8 @@
 #include <fmt/format.h>
 #include <google/protobuf/field_mask.pb.h>
 
-#include "cx/v1/bidding.pb.h"
-#include "gateways/http/fields.hpp"
 #include "gateways/json/codec.hpp"
+#include "gateways/metadata.hpp"
 
 namespace cx::http {
 namespace {
@@ -112,18 +111,6 @@ std::optional<Error> read_query(const Route& route, std::string_view query, Mess
   return std::nullopt;
 }
 
-std::optional<Error> read_if_match(const Method& method, const std::string& given, Message& message) {
-  if (given.empty()) return std::nullopt;
-  if (method.if_match == nullptr)
-    return invalid("if-match-unsupported",
-                   fmt::format("{} {} does not look at If-Match; send the request without it.", method.verb,
-                               method.path));
-  const auto tag = if_match_of(given);
-  if (!tag) return tag.error();
-  message.GetReflection()->SetString(&message, method.if_match, std::string(*tag));
-  return std::nullopt;
-}
-
 }  // namespace
 
 Result<std::unique_ptr<Message>> read_request(const Route& route, const Values& values,
@@ -136,24 +123,6 @@ Result<std::unique_ptr<Message>> read_request(const Route& route, const Values& 
   if (!error) error = read_if_match(method, request.field(Field::if_match), *message);
   if (error) return *std::move(error);
   return message;
-}
-
-RawReply write_reply(const Method& method, const Services::Reply& reply) {
-  if (!reply) return RawReply::failure(reply.error());
-  const Message& message = **reply;
-  if (const auto* raw = dynamic_cast<const v1::RawBody*>(&message)) {
-    auto document = RawReply::document(raw->body());
-    document.metadata.emplace_back("content-type", raw->content_type());
-    return document;
-  }
-  RawReply document = RawReply::document({});
-  json::print(message, document.body);
-  if (method.etag != nullptr) {
-    auto tag = message.GetReflection()->GetString(message, method.etag);
-    std::replace(tag.begin(), tag.end(), '"', '\'');  // no tag of ours has quotes; one would end it
-    if (!tag.empty()) document.metadata.emplace_back("etag", '"' + tag + '"');
-  }
-  return document;
 }
 
 }  // namespace cx::http

@@ -5,7 +5,6 @@
 #include <string_view>
 
 #include "gateways/http/router.hpp"
-#include "runtime/services.hpp"
 
 namespace cx::http {
 
@@ -17,8 +16,5 @@ namespace cx::http {
 Result<std::unique_ptr<google::protobuf::Message>> read_request(const Route& route, const Values& values,
                                                                 std::string_view query,
                                                                 const Request& request);
-
-/// A method's reply in JSON, with its entity tag; of a v1::RawBody the bytes as they are.
-RawReply write_reply(const Method& method, const Services::Reply& reply);
 
 }  // namespace cx::http

@@ -172,12 +172,26 @@ Result<std::vector<v1::Document>> RocksDocumentStore::changes(std::uint64_t afte
 }
 
 std::vector<std::optional<Error>> RocksDocumentStore::put(std::span<v1::Document> documents) {
+  return store(documents, false);
+}
+
+std::optional<Error> RocksDocumentStore::take(v1::Document document) {
+  return store({&document, 1}, true).front();
+}
+
+std::uint64_t RocksDocumentStore::last_change() const {
+  const std::lock_guard lock(writing_);
+  return last_change_;
+}
+
+std::vector<std::optional<Error>> RocksDocumentStore::store(std::span<v1::Document> documents,
+                                                            bool numbered) {
   std::vector<std::optional<Error>> results(documents.size());
   {
     const std::lock_guard lock(writing_);
     const auto before = last_change_;
     auto failed = in_doubt_ ? reopen() : std::nullopt;
-    if (!failed) failed = write(documents, results);
+    if (!failed) failed = write(documents, results, numbered);
     for (auto& result : results)
       if (failed && !result) result = failed;
     if (last_change_ == before) return results;
@@ -187,7 +201,7 @@ std::vector<std::optional<Error>> RocksDocumentStore::put(std::span<v1::Document
 }
 
 std::optional<Error> RocksDocumentStore::write(std::span<v1::Document> documents,
-                                               std::span<std::optional<Error>> results) {
+                                               std::span<std::optional<Error>> results, bool numbered) {
   const std::shared_lock lock(files_mutex_);
   rocksdb::WriteBatch batch;
   std::map<std::string, std::uint64_t> newest;  // of the documents of this batch
@@ -211,14 +225,15 @@ std::optional<Error> RocksDocumentStore::write(std::span<v1::Document> documents
       continue;
     }
     ++known->second;
-    document.set_change(++change);
+    change = numbered ? document.change() : change + 1;
+    document.set_change(change);
     const auto key = revision_key(prefix, document.revision());
     batch.Put(files_.families[kDocuments], key, document.SerializeAsString());
     batch.Put(files_.families[kChanges], big_endian(change), key);
   }
   if (change == last_change_) return std::nullopt;
   rocksdb::WriteOptions options;
-  options.sync = true;
+  options.sync = !numbered;
   if (const auto status = files_.db->Write(options, &batch); !status.ok()) {
     in_doubt_ = true;
     return rocks_error(status, path_);

@@ -21,6 +21,24 @@ Host& host_of(const caf::actor& region) {
 
 constexpr auto kError = caf::atom("cx");
 
+std::uint32_t number(const ShardEpoch& one) {
+  return one.shard;
+}
+
+std::uint32_t number(std::uint32_t shard) {
+  return shard;
+}
+
+/// Has the host of each region do something with those of `shards` that it has.
+template <class Shards, class Do>
+void at_hosts(const std::vector<caf::actor>& regions, const Shards& shards, const Do& act) {
+  std::map<std::size_t, std::vector<typename Shards::value_type>> all;
+  for (const auto& one : shards) all[number(one) % regions.size()].push_back(one);
+  for (auto& [i, some] : all)
+    caf::anon_send(regions[i],
+                   Run{[to = regions[i], some = std::move(some), act] { act(host_of(to), some); }});
+}
+
 }  // namespace
 
 caf::error to_caf(const Error& error) {
@@ -40,9 +58,11 @@ Error from_caf(const caf::error& error) {
 
 Entities::Entities(Parts parts, const HostOptions& options, bool sync_always, unsigned regions)
     : parts_(std::move(parts)),
+      clustered_(options.clustered),
       credits_(std::make_shared<Credits>(options.shard_credit)),
       committer_(parts_.journal, parts_.commits, sync_always) {
   auto& probe = parts_.metrics.kind("region");
+  for (auto& here : here_) here = !clustered_;
   auto share = options;
   share.max_resident = std::max<std::size_t>(1, options.max_resident / regions);
   share.max_bytes = options.max_bytes / regions;
@@ -52,15 +72,23 @@ Entities::Entities(Parts parts, const HostOptions& options, bool sync_always, un
     for (auto shard = i; shard < kShards; shard += regions) shards.push_back(shard);
     probe.addresses.push_back(fmt::format("region/system/{}-{:02}", parts_.node, i + 1));
     regions_.push_back(caf::actor_cast<caf::actor>(parts_.system.spawn<Region>(
-        probe, Region::Parts{
-                   std::move(shards), share, parts_.kinds, parts_.journal, committer_, parts_.reads,
-                   parts_.environment, parts_.metrics, credits_,
-                   [this](Request request, Respond respond) { ask(std::move(request), std::move(respond)); },
-                   [this](const std::string& endpoint) {
-                     const std::lock_guard lock(endpoints_mutex_);
-                     const auto found = endpoints_.find(endpoint);
-                     return found == endpoints_.end() ? caf::actor() : found->second;
-                   }})));
+        probe,
+        Region::Parts{
+            std::move(shards), share, parts_.kinds, parts_.journal, committer_, parts_.reads,
+            parts_.environment, parts_.metrics, credits_,
+            [this](Request request, Respond respond) { ask(std::move(request), std::move(respond)); },
+            [this](const std::string& endpoint) {
+              const std::lock_guard lock(endpoints_mutex_);
+              const auto found = endpoints_.find(endpoint);
+              return found == endpoints_.end() ? caf::actor() : found->second;
+            },
+            [this](Request request, Respond respond) {
+              caf::anon_send(elsewhere_, Asked{std::move(request), std::move(respond)});
+            },
+            [this](std::uint32_t shard, bool is) { here_[shard].store(is, std::memory_order_relaxed); },
+            [this](ShardEpoch newer) {
+              if (lost_) lost_(newer);
+            }})));
   }
 }
 
@@ -69,6 +97,9 @@ Entities::~Entities() {
 }
 
 std::optional<Error> Entities::start() {
+  if (clustered_ != static_cast<bool>(elsewhere_))
+    throw std::logic_error("set_elsewhere() is for nodes of a cluster, and they need it");
+  if (clustered_) return std::nullopt;
   std::vector<std::future<std::optional<Error>>> all;
   for (const auto& region : regions_) {
     auto done = std::make_shared<std::promise<std::optional<Error>>>();
@@ -100,6 +131,19 @@ void Entities::stop() {
   endpoints_.clear();
 }
 
+void Entities::take(std::vector<ShardEpoch> shards) {
+  at_hosts(regions_, shards, [](Host& host, const auto& some) { host.take(some); });
+}
+
+void Entities::release(std::span<const std::uint32_t> shards, std::function<void(std::uint32_t)> released) {
+  at_hosts(regions_, shards,
+           [released = std::move(released)](Host& host, const auto& some) { host.release(some, released); });
+}
+
+void Entities::drop(std::span<const std::uint32_t> shards) {
+  at_hosts(regions_, shards, [](Host& host, const auto& some) { host.drop(some); });
+}
+
 void Entities::connect(const std::string& endpoint, caf::actor taker) {
   if (parts_.kinds.find_endpoint(endpoint) == nullptr)
     throw std::logic_error(endpoint + " is connected, and is no endpoint of this node");
@@ -115,20 +159,20 @@ Result<Request> Entities::request(std::string_view address, MessagePtr command) 
   return route(parts_.kinds, address, std::move(command));
 }
 
-const caf::actor& Entities::region(std::uint32_t shard) const {
-  return regions_[shard % regions_.size()];
-}
-
 void Entities::ask(Request request, Respond respond) const {
   const auto shard = request.shard;
+  if (!here(shard)) {
+    if (request.here_only) return respond(not_here(shard));
+    return caf::anon_send(elsewhere_, Asked{std::move(request), std::move(respond)});
+  }
   if (!credits_->take(shard)) return respond(Credits::refusal(shard));
-  caf::anon_send(region(shard), Asked{std::move(request), std::move(respond)});
+  caf::anon_send(region_of(shard), Asked{std::move(request), std::move(respond)});
 }
 
 void Entities::inspect(const std::string& address, std::function<void(Result<v1::Snapshot>)> respond) const {
   auto target = route(parts_.kinds, address);
   if (!target) return respond(target.error());
-  const auto& to = region(target->shard);
+  const auto& to = region_of(target->shard);
   caf::anon_send(to, Run{[to, target = std::move(*target), respond = std::move(respond)] {
                    host_of(to).inspect(target, respond);
                  }});
@@ -159,7 +203,7 @@ void Entities::resolve(const std::string& dead_letter, DeadLetterVerb verb,
                        std::function<void(std::optional<Error>)> respond) const {
   const auto place = parse_dead_letter(dead_letter);
   if (!place) return respond(place.error());
-  const auto& to = region(place->shard);
+  const auto& to = region_of(place->shard);
   caf::anon_send(to, Run{[to, place = *place, verb, respond = std::move(respond)] {
                    host_of(to).resolve(place.shard, place.key, verb == DeadLetterVerb::replay, respond);
                  }});

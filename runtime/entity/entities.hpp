@@ -1,5 +1,7 @@
 #pragma once
 
+#include <array>
+#include <atomic>
 #include <caf/actor.hpp>
 #include <caf/fwd.hpp>
 #include <cstdint>
@@ -8,12 +10,15 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "cx/v1/journal.pb.h"
+#include "runtime/address.hpp"
 #include "runtime/entity/host.hpp"
 #include "runtime/entity/router.hpp"
+#include "runtime/entity/shard_host.hpp"
 #include "runtime/environment/environment.hpp"
 #include "runtime/environment/executor.hpp"
 #include "runtime/journal/committer.hpp"
@@ -25,8 +30,10 @@ namespace cx {
 class Credits;
 
 /// Every entity of this node: routes commands to the region that hosts their shard. Regions are CAF actors,
-/// each the host of a fixed part of the shards. Thread-safe after start().
-class Entities final : public Router {
+/// each the host of a fixed part of the shards. Standing alone, the node has all
+/// shards from start() on; in a cluster (HostOptions::clustered) they come and go, see ShardHost, and what is
+/// meant for those that are not here goes to another actor. Thread-safe after start().
+class Entities final : public Router, public ShardHost {
  public:
   struct Parts {
     caf::actor_system& system;
@@ -42,17 +49,31 @@ class Entities final : public Router {
   Entities(Parts parts, const HostOptions& options, bool sync_always, unsigned regions);
   ~Entities() override;
 
-  /// Takes every shard. Returns when all are open, or with what stands in the way.
+  /// In a cluster, before start(): who gets commands for shards that are not here. Takes (Request), answered
+  /// as a region does, and (Asked), see runtime/entity/region.hpp; may hand them to ask() again.
+  void set_elsewhere(caf::actor elsewhere) { elsewhere_ = std::move(elsewhere); }
+  /// Takes every shard, and returns when all are open, or with what stands in the way; none in a cluster.
   std::optional<Error> start();
   /// Snapshots what is dirty, commits it and ends the regions; nothing is answered afterwards.
   void stop();
 
   Result<Request> request(std::string_view address, MessagePtr command) const override;
-  const caf::actor& region(std::uint32_t shard) const override;
+  /// Of a shard that is not here: the actor of set_elsewhere().
+  const caf::actor& region(std::uint32_t shard) const override {
+    return here(shard) ? region_of(shard) : elsewhere_;
+  }
+  /// Whether commands for the shard are welcome right now; it may be otherwise when they arrive.
+  bool here(std::uint32_t shard) const { return here_[shard].load(std::memory_order_relaxed); }
 
   /// As a foreign thread asks. `respond` is called once, on an actor's thread, and must not block. Never
   /// blocks.
   void ask(Request request, Respond respond) const;
+
+  // In a cluster.
+  void take(std::vector<ShardEpoch> shards) override;
+  void release(std::span<const std::uint32_t> shards, std::function<void(std::uint32_t)> released) override;
+  void drop(std::span<const std::uint32_t> shards) override;
+  void on_lost(std::function<void(ShardEpoch)> lost) override { lost_ = std::move(lost); }
 
   /// From now on `taker` gets the letters to an endpoint (runtime/entity/messages.hpp) and answers each with
   /// caf::unit_t when it is done with it, or with an error of to_caf(): "overloaded", "unavailable" and
@@ -88,11 +109,17 @@ class Entities final : public Router {
   Executor& reads() const { return parts_.reads; }
 
  private:
+  const caf::actor& region_of(std::uint32_t shard) const { return regions_[shard % regions_.size()]; }
+
   Parts parts_;
+  const bool clustered_;
   std::shared_ptr<Credits> credits_;
   SharedHistogram reminder_lateness_;
   Committer committer_;
   std::vector<caf::actor> regions_;
+  std::array<std::atomic<bool>, kShards> here_{};
+  caf::actor elsewhere_;
+  std::function<void(ShardEpoch)> lost_;
   std::mutex endpoints_mutex_;
   std::map<std::string, caf::actor> endpoints_;  ///< who takes their letters
   bool stopped_ = false;

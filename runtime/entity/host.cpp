@@ -30,13 +30,6 @@ std::pair<std::string_view, std::string_view> tenant_and_key(std::string_view ad
   return {address.substr(0, slash), address.substr(slash + 1)};
 }
 
-Error closed(const Shard& shard) {
-  return {Code::unavailable, "unavailable",
-          fmt::format("Shard {} is not served at the moment ({}); nothing was done, retry in a second.",
-                      shard.id, shard.error.empty() ? "it is being opened" : shard.error),
-          ""};
-}
-
 /// Messages that the entity still has to remember once those below `settled` are settled.
 std::ptrdiff_t unsettled(const v1::SeenSource& seen, std::uint64_t settled) {
   if (seen.handled_size() < kUnsettled) return seen.handled_size();  // the usual case
@@ -63,6 +56,7 @@ Host::Host(const HostOptions& options, std::span<const std::uint32_t> shards, co
     auto& shard = state_->shards[id];
     shard.id = id;
     shard.source = fmt::format("shard/{}", id);
+    if (options.clustered) shard.phase = Shard::Phase::elsewhere;
     state_->shard_by_id[id] = &shard;
   }
 }
@@ -107,7 +101,7 @@ void Host::resolve(std::uint32_t shard, std::string letter, bool replay,
 }
 
 std::vector<ShardStatus> Host::status() const {
-  static constexpr const char* kPhases[] = {"opening", "open", "recovering", "lost"};
+  static constexpr const char* kPhases[] = {"elsewhere", "opening", "open", "moving", "recovering", "lost"};
   std::vector<ShardStatus> all;
   for (const auto& [id, shard] : state_->shards)
     all.push_back({id, kPhases[static_cast<int>(shard.phase)], shard.epoch, shard.first, shard.last,
@@ -122,6 +116,23 @@ void Host::tick() {
   state_->fire_due(now);
   state_->repeat_letters(now);
   state_->sweep(now);
+  state_->open_some();
+  state_->settle();
+}
+
+void Host::take(std::span<const ShardEpoch> shards) {
+  state_->take(shards);
+  state_->settle();
+}
+
+void Host::release(std::span<const std::uint32_t> shards,
+                   const std::function<void(std::uint32_t)>& released) {
+  state_->release(shards, released);
+  state_->settle();
+}
+
+void Host::drop(std::span<const std::uint32_t> shards) {
+  state_->drop(shards);
   state_->settle();
 }
 
@@ -148,10 +159,10 @@ void Host::State::handle(Job job, std::uint32_t id, const EntityKind* kind) {
   if (to == nullptr || hosting == hosted.end())
     return job.respond(Error{Code::unavailable, "unavailable",
                              fmt::format("Shard {} is not of this node; ask again.", id), ""});
-  if (to->phase != Shard::Phase::open) return job.respond(closed(*to));
   if (stopped)
     return job.respond(
         Error{Code::unavailable, "stopping", "This node is shutting down; ask another one.", ""});
+  if (to->phase != Shard::Phase::open) return turn_away(job, *to);
   hosting->second.probe->enqueued.add();
   Slot* slot = wake(job.request.to, *to, hosting->second);
   if (slot == nullptr) {
@@ -186,6 +197,9 @@ Slot* Host::State::wake(const std::string& address, Shard& shard, const HostedKi
   slot.shard = &shard;
   slot.kind = &kind;
   slot.order = by_use.insert(by_use.end(), &slot);
+  slot.after = shard.slots;
+  if (slot.after != nullptr) slot.after->before = &slot;
+  shard.slots = &slot;
   slot.load = ++last_load;
   ++shard.resident;
   kind.probe->live.add();
@@ -250,7 +264,7 @@ void Host::State::loaded(std::vector<Loaded> all) {
         run(still->second, job);
       } else {
         hosted.at(job.request.kind).probe->handled.total.add();
-        job.respond(closed(*shard(job.request.shard)));
+        turn_away(job, *shard(job.request.shard));
       }
     }
   }

@@ -10,6 +10,7 @@
 
 #include "cx/v1/journal.pb.h"
 #include "runtime/entity/request.hpp"
+#include "runtime/entity/shard_host.hpp"
 #include "runtime/environment/environment.hpp"
 #include "runtime/journal/journal.hpp"
 #include "runtime/telemetry/metrics.hpp"
@@ -28,6 +29,7 @@ struct HostOptions {
       8'192;  ///< undelivered messages of a shard; past it, it takes messages of others only
   std::uint32_t delivery_attempts = 8;  ///< of a message whose receiver fails, before it is a dead letter
   bool strict = false;                  ///< no command is relaxed, whatever the contract says
+  bool clustered = false;  ///< shards come by take() and go again; else open() takes all of them, for good
   /// Gets how late each reminder was handled, nanoseconds; may be null, outlives the host.
   SharedHistogram* reminder_lateness = nullptr;
 
@@ -43,7 +45,9 @@ struct HostOptions {
 /// A shard as operators see it.
 struct ShardStatus {
   std::uint32_t shard = 0;
-  std::string state;  ///< "opening", "open", "recovering", "lost"
+  /// "opening", "open", "recovering"; in a cluster "moving" (it is being handed over) and "elsewhere", too;
+  /// without one "lost".
+  std::string state;
   std::uint64_t epoch = 0, first = 0, last = 0, checkpoint = 0;
   std::uint64_t resident = 0;  ///< entities in memory
   std::uint64_t dirty = 0;  ///< changed since their snapshot, those of them included that are not in memory
@@ -68,7 +72,18 @@ class HostPort {
   virtual void deliver(const Endpoint& endpoint, Letter letter, Respond respond) = 0;
   /// Calls Host::flush in a few milliseconds.
   virtual void flush_later() = 0;
+
+  // In a cluster.
+  /// Passes on a command for a shard that is not here, or no longer. The answer comes once, or never.
+  virtual void elsewhere(Request request, Respond respond) = 0;
+  /// Whether the shard takes commands here has changed.
+  virtual void here(std::uint32_t shard, bool is) = 0;
+  /// See ShardHost::on_lost.
+  virtual void lost(ShardEpoch newer) = 0;
 };
+
+/// What a command gets that was to be handled here only ("not-here"): nothing was done.
+Error not_here(std::uint32_t shard);
 
 /// Hosts the entities of some shards: wakes and passivates them, has them decide, numbers their records,
 /// commits them in groups, answers when what was seen is committed, fires reminders and delivers the outbox.
@@ -84,6 +99,12 @@ class Host {
   /// Takes the shards; until then commands are refused. `done` gets the first error, if any; the host keeps
   /// trying.
   void open(std::function<void(std::optional<Error>)> done);
+  // In a cluster, where shards are elsewhere at first; see ShardHost. Commands for those that are not open
+  // go to HostPort::elsewhere.
+  void take(std::span<const ShardEpoch> shards);
+  void release(std::span<const std::uint32_t> shards, const std::function<void(std::uint32_t)>& released);
+  void drop(std::span<const std::uint32_t> shards);
+
   /// Refuses commands, commits and snapshots what it has, then calls `done`.
   void stop(std::function<void()> done);
 

@@ -103,20 +103,29 @@ void Host::State::committed(Batch& batch, const std::vector<std::optional<Error>
   for (auto& next : batch.handovers) handovers.push_back(std::move(next));
   for (const auto& shard : batch.senders)
     if (!failed.contains(shard->id)) send_letters(*shard);
+  open_some();
 }
 
-/// Forgets the memory of a shard, and reads it again from the log.
+/// Forgets the memory of a shard. It is read again from the log, unless it is somebody else's now.
 void Host::State::fail(Shard& shard, const Error& error) {
-  ++shard.generation;
-  shard.phase = error.type == "fenced" ? Shard::Phase::lost : Shard::Phase::recovering;
+  const bool fenced = error.type == "fenced";
+  if (options.clustered && shard.phase == Shard::Phase::moving) return let_go(shard, error);
+  if (options.clustered && fenced) return lose(shard, shard.epoch, error);
+  auto orphans = clear(shard);
   shard.error = error.detail;
-  shard.reopen_at = now();
-  std::vector<Job> waiting;
-  for (auto at = slots.begin(); at != slots.end();) {
-    auto& slot = (at++)->second;
-    if (slot.shard != &shard) continue;
-    for (auto& job : slot.waiting) waiting.push_back(std::move(job));
-    drop(slot);
+  shard.phase = fenced ? Shard::Phase::lost : Shard::Phase::recovering;
+  shard.reopen_at = now() + kRecoverAfter;
+  if (!fenced) to_open.insert(shard.id);
+  if (options.clustered) port.here(shard.id, false);
+  answer_all(std::move(orphans), shard, error);
+}
+
+Orphans Host::State::clear(Shard& shard) {
+  Orphans orphans;
+  ++shard.generation;
+  while (shard.slots != nullptr) {
+    for (auto& job : shard.slots->waiting) orphans.waiting.push_back(std::move(job));
+    drop(*shard.slots);
   }
   shard.dirty.clear();
   shard.tail.clear();
@@ -135,67 +144,33 @@ void Host::State::fail(Shard& shard, const Error& error) {
     shard.append = -1;
   }
   shard.last = shard.committed;
-  if (under_way)
+  if (under_way) {
     std::replace(under_way->shards.begin(), under_way->shards.end(), &shard, static_cast<Shard*>(nullptr));
-  std::vector<Batch::Held> held;
+    shard.after_batch = under_way->number;
+  }
   for (auto* batch : {&filling, under_way ? &*under_way : nullptr}) {
     if (batch == nullptr) continue;
     std::erase(batch->senders, &shard);
     auto& all = batch->held;
     const auto others =
         std::stable_partition(all.begin(), all.end(), [&](const auto& h) { return h.shard != &shard; });
-    held.insert(held.end(), std::make_move_iterator(others), std::make_move_iterator(all.end()));
+    orphans.held.insert(orphans.held.end(), std::make_move_iterator(others),
+                        std::make_move_iterator(all.end()));
     all.erase(others, all.end());
   }
+  return orphans;
+}
+
+void Host::State::answer_all(Orphans orphans, const Shard& shard, const Error& error) {
   const auto why = not_written(shard, error);
-  for (auto& one : held) one.respond(why);
-  for (auto& job : waiting) {
-    job.respond(why);
+  for (auto& one : orphans.held) one.respond(why);
+  for (auto& job : orphans.waiting) {
     hosted.at(job.request.kind).probe->handled.total.add();
+    if (options.clustered)
+      turn_away(job, shard);
+    else
+      job.respond(why);
   }
-}
-
-void Host::State::open(std::vector<Shard*> which, std::function<void(std::optional<Error>)> done) {
-  std::vector<std::uint32_t> ids;
-  for (auto* shard : which) {
-    ids.push_back(shard->id);
-    shard->opening = true;
-  }
-  port.offload([this, ids, which, done = std::move(done)]() -> HostPort::Then {
-    auto all = std::make_shared<std::vector<Opened>>(open_shards(journal, ids));
-    return [this, which, all, done] {
-      std::optional<Error> first;
-      for (std::size_t i = 0; i < which.size(); ++i) {
-        if ((*all)[i].error && !first) first = (*all)[i].error;
-        opened(*which[i], std::move((*all)[i]));
-      }
-      if (done) done(first);
-      settle();
-    };
-  });
-}
-
-void Host::State::opened(Shard& shard, Opened found) {
-  shard.opening = false;
-  if (found.error) {
-    if (found.error->type == "fenced") shard.phase = Shard::Phase::lost;
-    shard.error = found.error->detail;
-    shard.reopen_at = now() + kReopenEvery;
-    return;
-  }
-  shard.phase = Shard::Phase::open;
-  shard.error.clear();
-  shard.epoch = found.head.epoch;
-  shard.first = found.head.first;
-  shard.last = shard.committed = found.head.last;
-  shard.checkpoint = found.checkpoint;
-  shard.tail = std::move(found.tail);
-  for (auto& [id, entry] : found.outbox) {
-    const auto to = route_letter(kinds, entry.message().to());
-    shard.window(put(shard, id, std::move(entry), to).to).unsent.insert(id);
-  }
-  send_letters(shard);
-  note_due(shard, found.next_due);
 }
 
 }  // namespace cx

@@ -31,7 +31,8 @@ void Host::State::hand_over() {
 void Host::State::hand_over(Handover next) {
   Shard& shard = *next.shard;
   const auto generation = next.generation;
-  if (shard.generation != generation) return;  // gone with the decision that sent it, or read again
+  if (shard.generation != generation) return;     // gone with the decision that sent it, or read again
+  if (shard.phase != Shard::Phase::open) return;  // it is written down; the next owner hands it over
   if (next.fresh) {
     --shard.fresh;
   } else {

@@ -101,16 +101,23 @@ std::optional<Error> load_one(const Journal& journal, const LoadJob& job,
 
 }  // namespace
 
-std::vector<Opened> open_shards(Journal& journal, std::span<const std::uint32_t> shards) {
+std::vector<Opened> open_shards(Journal& journal, std::span<const ToOpen> shards) {
   std::vector<Opened> all(shards.size());
-  const auto heads = journal.open(shards, std::nullopt);
-  for (std::size_t i = 0; i < shards.size(); ++i) {
-    if (!heads[i]) {
-      all[i].error = heads[i].error();
-      continue;
+  std::map<std::optional<std::uint64_t>, std::vector<std::size_t>> by_epoch;
+  for (std::size_t i = 0; i < shards.size(); ++i) by_epoch[shards[i].epoch].push_back(i);
+  for (const auto& [epoch, which] : by_epoch) {
+    std::vector<std::uint32_t> ids;
+    for (const auto i : which) ids.push_back(shards[i].shard);
+    const auto heads = journal.open(ids, epoch);
+    for (std::size_t n = 0; n < which.size(); ++n) {
+      auto& one = all[which[n]];
+      if (!heads[n]) {
+        one.error = heads[n].error();
+        continue;
+      }
+      one.head = *heads[n];
+      one.error = read_shard(journal, ids[n], one);
     }
-    all[i].head = *heads[i];
-    all[i].error = read_shard(journal, shards[i], all[i]);
   }
   return all;
 }

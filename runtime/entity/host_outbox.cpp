@@ -102,6 +102,7 @@ void Host::State::forget(Shard& shard, LetterId id) {
 
 /// Sends what is committed, in order, as far as the windows go.
 void Host::State::send_letters(Shard& shard) {
+  if (shard.phase != Shard::Phase::open) return;  // the next owner does
   send_letters(shard, shard.entities, kInFlight);
   send_letters(shard, shard.endpoints, kAtEndpoints);
 }
@@ -212,6 +213,7 @@ void Host::State::repeat_letters(std::int64_t now) {
     repeats.erase(repeats.begin());
     Shard& shard = shards.at(which.first);
     const auto found = shard.outbox.find(which.second);
+    if (shard.phase != Shard::Phase::open) continue;
     if (found == shard.outbox.end() || found->second.retry_at != at) continue;  // answered, or put off
     if (found->second.pausing) ++shard.window(found->second.to).in_flight;
     found->second.pausing = false;
@@ -237,8 +239,9 @@ void Host::State::resolve(std::uint32_t id, std::string letter, bool replay,
                           std::function<void(std::optional<Error>)> respond) {
   Shard* to = shard(id);
   if (to == nullptr || to->phase != Shard::Phase::open)
-    return respond(Error{Code::unavailable, "unavailable",
-                         fmt::format("Shard {} is not served at the moment.", id), ""});
+    return respond(options.clustered ? not_here(id)
+                                     : Error{Code::unavailable, "unavailable",
+                                             fmt::format("Shard {} is not served at the moment.", id), ""});
   if (!to->resolving.insert(letter).second)
     return respond(Error{Code::conflict, "in-progress",
                          "Somebody else is resolving this dead letter; look whether it is still there.", ""});
@@ -254,7 +257,7 @@ void Host::State::resolve(std::uint32_t id, std::string letter, bool replay,
     return [=, this] {
       v1::DeadLetter dead;
       if (!*row) return respond(row->error());
-      if (to->generation != generation)
+      if (to->generation != generation || to->phase != Shard::Phase::open)
         return respond(
             Error{Code::unavailable, "unavailable", "The shard has just been opened anew; retry.", ""});
       if (!**row || !dead.ParseFromString(***row))

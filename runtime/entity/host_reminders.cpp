@@ -56,7 +56,7 @@ void Host::State::fire_due(std::int64_t now) {
                           : 0,
         shard,
         [this, &shard, generation = shard.generation](const Answer&) {
-          if (shard.generation != generation) return;
+          if (shard.generation != generation || shard.phase != Shard::Phase::open) return;
           read_due(shard);
         },
         MessagePtr());
@@ -86,7 +86,7 @@ void Host::State::read_due(Shard& shard) {
             });
         if (error) next = now + kPause;
         return [this, &shard, generation, next, rows = std::move(rows)]() mutable {
-          if (shard.generation != generation) return;
+          if (shard.generation != generation || shard.phase != Shard::Phase::open) return;
           fire(shard, std::move(rows), next);
           settle();
         };
@@ -139,7 +139,8 @@ void Host::State::fired(Shard& shard, const std::string& key, const Answer& answ
 
 void Host::State::round_over(Shard& shard) {
   shard.firing = false;
-  if (shard.next_due != Shard::kNever) due.emplace(shard.next_due, shard.id);
+  if (shard.next_due != Shard::kNever && shard.phase == Shard::Phase::open)
+    due.emplace(shard.next_due, shard.id);
 }
 
 /// A reminder that nobody here understands: not its entity, or not its command.

@@ -65,6 +65,8 @@ struct Slot {
   std::int64_t dirty_since = 0;
   bool leaving = false;              ///< is in State::leaving
   std::list<Slot*>::iterator order;  ///< in State::by_use
+  Slot* before = nullptr;            ///< in the shard's list
+  Slot* after = nullptr;
 };
 
 /// A message that has not been delivered.
@@ -90,16 +92,19 @@ struct Handover {
 };
 
 struct Shard {
-  enum class Phase { opening, open, recovering, lost };
+  enum class Phase { elsewhere, opening, open, moving, recovering, lost };
   std::uint32_t id = 0;
   std::string source;  ///< of messages: "shard/17"
   Phase phase = Phase::opening;
   std::uint64_t generation = 0;  ///< of its memory; what was under way for an older one no longer matters
   std::string error;
-  bool opening = false;  ///< is being opened right now
+  std::optional<std::uint64_t> wanted;  ///< in a cluster: the epoch that it is to be here in
+  std::vector<std::function<void(std::uint32_t)>> released;  ///< who waits for it to be gone, while moving
   std::int64_t reopen_at = 0;
+  std::uint64_t after_batch = 0;  ///< that must be over before it is opened: it has some of its records
   std::uint64_t epoch = 0, first = 1, last = 0, committed = 0, checkpoint = 0;
   std::uint64_t resident = 0;
+  Slot* slots = nullptr;                      ///< the first of its entities
   std::ptrdiff_t append = -1;                 ///< in the batch that fills
   std::multimap<std::uint64_t, Slot*> dirty;  ///< by first_dirty
   /// Records after the checkpoint of entities that have not been loaded since the shard was opened.
@@ -192,12 +197,24 @@ struct Opened {
   std::int64_t next_due = Shard::kNever;
 };
 
+struct ToOpen {
+  std::uint32_t shard;
+  std::optional<std::uint64_t> epoch;  ///< none: the one after its last
+};
+
+/// Who had asked for something of a shard whose memory is gone.
+struct Orphans {
+  std::vector<Batch::Held> held;  ///< decided, and not known to be committed
+  std::vector<Job> waiting;       ///< nothing was done
+};
+
 /// Blocking: reads of the journal, for HostPort::offload.
-std::vector<Opened> open_shards(Journal& journal, std::span<const std::uint32_t> shards);
+std::vector<Opened> open_shards(Journal& journal, std::span<const ToOpen> shards);
 std::vector<Loaded> load_entities(const Journal& journal, std::span<const LoadJob> jobs);
 
 struct Host::State {
   static constexpr std::int64_t kReopenEvery = 1'000;  ///< milliseconds, of a shard that cannot be opened
+  static constexpr std::int64_t kRecoverAfter = 250;   ///< milliseconds, after a failure
 
   State(const HostOptions& o, const Kinds& k, Journal& j, Environment& e, HostPort& p)
       : options(o), kinds(k), journal(j), environment(e), port(p), random(e.random()) {}
@@ -223,8 +240,21 @@ struct Host::State {
   void commit();
   void committed(Batch& batch, const std::vector<std::optional<Error>>& results);
   void fail(Shard& shard, const Error& error);
+  [[nodiscard]] Orphans clear(Shard& shard);
+  void answer_all(Orphans orphans, const Shard& shard, const Error& why);
+
+  // host_placement.cpp: shards that come and go
   void open(std::vector<Shard*> which, std::function<void(std::optional<Error>)> done);
+  void open_some();
   void opened(Shard& shard, Opened found);
+  void turn_away(Job& job, const Shard& shard);
+  void take(std::span<const ShardEpoch> which);
+  void want(Shard& shard, std::uint64_t epoch);
+  void release(std::span<const std::uint32_t> which, const std::function<void(std::uint32_t)>& released);
+  void move(Shard& shard);
+  void let_go(Shard& shard, const Error& why);
+  void lose(Shard& shard, std::uint64_t epoch, const Error& why);
+  void drop(std::span<const std::uint32_t> which);
 
   // host_outbox.cpp
   void post(Shard& shard, LetterId id, const std::string& from, const Effects::Letter& letter,
@@ -268,6 +298,7 @@ struct Host::State {
   // host_sweep.cpp
   void sweep(std::int64_t now);
   void tidy(Shard& shard, std::int64_t now);
+  void note_checkpoint(Shard& shard);
   bool full() const {
     return slots.size() - leaving.size() > options.max_resident || bytes - leaving_bytes > options.max_bytes;
   }
@@ -288,6 +319,8 @@ struct Host::State {
   std::unordered_map<const EntityKind*, HostedKind> hosted;
   std::map<std::uint32_t, Shard> shards;
   std::array<Shard*, kShards> shard_by_id{};  ///< null for those of others
+  std::set<std::uint32_t> to_open;            ///< shards that are wanted and not open, nor being opened
+  bool opening = false;                       ///< some shards are being opened
   std::unordered_map<std::string, Slot> slots;
   std::list<Slot*> by_use;  ///< longest unused first
   struct Leaving {

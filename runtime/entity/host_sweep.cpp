@@ -3,7 +3,7 @@
 
 #include "runtime/entity/host_state.hpp"
 
-// Housekeeping: snapshots, checkpoints, passivation, and shards that are to be opened again.
+// Housekeeping: snapshots, checkpoints and passivation.
 
 namespace cx {
 namespace {
@@ -18,16 +18,8 @@ constexpr std::size_t kPassivationsASweep = 20'000;
 void Host::State::sweep(std::int64_t now) {
   if (now - swept_at < kSweepEvery && now >= swept_at && !stopped) return;
   swept_at = now;
-  std::vector<Shard*> closed;
-  for (auto& [id, shard] : shards) {
-    if (shard.phase == Shard::Phase::open) {
-      tidy(shard, now);
-    } else if (shard.phase != Shard::Phase::lost && !shard.opening && shard.reopen_at <= now && !stopped) {
-      shard.reopen_at = now + kReopenEvery;
-      closed.push_back(&shard);
-    }
-  }
-  if (!closed.empty()) open(std::move(closed), nullptr);
+  for (auto& [id, shard] : shards)
+    if (shard.phase == Shard::Phase::open) tidy(shard, now);
   passivate(now, kPassivationsASweep);
 }
 
@@ -48,6 +40,11 @@ void Host::State::tidy(Shard& shard, std::int64_t now) {
     if (const auto hosting = hosted.find(kind); hosting != hosted.end())
       wake(address, shard, hosting->second);
   }
+  note_checkpoint(shard);
+}
+
+/// Writes down how far the snapshots go, if that is further than before.
+void Host::State::note_checkpoint(Shard& shard) {
   const auto checkpoint = !shard.tail.empty()   ? shard.checkpoint
                           : shard.dirty.empty() ? shard.last
                                                 : shard.dirty.begin()->first - 1;
@@ -116,6 +113,8 @@ void Host::State::drop(Slot& slot) {
   --slot.shard->resident;
   slot.kind->probe->live.add(-1);
   by_use.erase(slot.order);
+  (slot.before != nullptr ? slot.before->after : slot.shard->slots) = slot.after;
+  if (slot.after != nullptr) slot.after->before = slot.before;
   slots.erase(slots.find(*slot.address));
 }
 

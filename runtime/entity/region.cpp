@@ -164,6 +164,19 @@ void Region::answered(const caf::actor_addr& by, std::uint64_t delivery, Answer 
   respond(std::move(answer));
 }
 
+void Region::elsewhere(Request request, Respond respond) {
+  // While it waits there, it is not under way here; it may come back, with a credit of its own.
+  const auto shard = request.shard;
+  parts_.credits->give_back(shard);
+  parts_.elsewhere(std::move(request), [self = self(), credits = parts_.credits, shard,
+                                        respond = std::move(respond)](Answer answer) {
+    caf::anon_send(self, Run{[credits, shard, respond, answer = std::move(answer)] {
+                     credits->hold(shard);
+                     respond(answer);
+                   }});
+  });
+}
+
 void Region::flush_later() {
   delayed_send(this, kCompany, flush_atom::value);
 }

@@ -34,6 +34,8 @@ class Credits {
     give_back(shard);
     return false;
   }
+  /// Without asking.
+  void hold(std::uint32_t shard) { taken_[shard].fetch_add(1, std::memory_order_relaxed); }
   void give_back(std::uint32_t shard) { taken_[shard].fetch_sub(1, std::memory_order_relaxed); }
   static Error refusal(std::uint32_t shard);
 
@@ -61,6 +63,10 @@ class Region final : public Metered<caf::event_based_actor>, private HostPort {
     std::function<void(Request, Respond)> send;
     /// Who is at an endpoint now; null for nobody.
     std::function<caf::actor(const std::string& endpoint)> at_endpoint;
+    // See HostPort; may be null where shards never move.
+    std::function<void(Request, Respond)> elsewhere;
+    std::function<void(std::uint32_t shard, bool is)> here;
+    std::function<void(ShardEpoch)> lost;
   };
   Region(caf::actor_config& config, KindProbe& probe, Parts parts);
 
@@ -79,6 +85,9 @@ class Region final : public Metered<caf::event_based_actor>, private HostPort {
   void send(std::uint32_t from, Request request, Respond respond) override;
   void deliver(const Endpoint& endpoint, Letter letter, Respond respond) override;
   void flush_later() override;
+  void elsewhere(Request request, Respond respond) override;
+  void here(std::uint32_t shard, bool is) override { parts_.here(shard, is); }
+  void lost(ShardEpoch shard) override { parts_.lost(shard); }
   caf::actor self();
   void answered(const caf::actor_addr& by, std::uint64_t delivery, Answer answer);
 

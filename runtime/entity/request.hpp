@@ -29,6 +29,8 @@ struct Request {
   std::vector<std::string> roles;  ///< of the actor
   std::string trace;
   std::int64_t deadline = 0;  ///< Unix milliseconds; 0 for none
+  /// Not to be passed on to another node: where the shard is not here, it is answered "not-here".
+  bool here_only = false;
   /// Messages to be sent if, and only if, the command is accepted: committed with the decision.
   std::vector<Effects::Letter> along;
 };
@@ -48,7 +50,7 @@ struct Letter {
 
 /// What an entity answers; null for NoReply. Errors of the runtime: "overloaded" (nothing was done),
 /// "unavailable" (nothing was done, or whether it was is unknown: retry with the same id),
-/// "deadline-exceeded", "corrupt".
+/// "not-here" (see Request::here_only), "deadline-exceeded", "corrupt".
 using Answer = Result<MessagePtr>;
 using Respond = std::function<void(Answer)>;
 

@@ -81,16 +81,19 @@ std::optional<std::string_view> checked(const rocksdb::Slice& key, const rocksdb
   return value;
 }
 
+void put_row(rocksdb::WriteBatch& batch, const RocksFiles& files, std::uint32_t shard, Table table,
+             std::string_view row, const std::optional<std::string_view>& value) {
+  auto* family = files.families[static_cast<std::size_t>(table)];
+  const std::string key = row_key(shard, row);
+  if (value)
+    put(batch, family, key, *value);
+  else
+    batch.Delete(family, key);
+}
+
 void put_writes(rocksdb::WriteBatch& batch, const RocksFiles& files, std::uint32_t shard,
                 std::span<const Write> writes) {
-  for (const auto& write : writes) {
-    auto* family = files.families[static_cast<std::size_t>(write.table)];
-    const std::string key = row_key(shard, write.key);
-    if (write.value)
-      put(batch, family, key, *write.value);
-    else
-      batch.Delete(family, key);
-  }
+  for (const auto& write : writes) put_row(batch, files, shard, write.table, write.key, write.value);
 }
 
 void put_head(rocksdb::WriteBatch& batch, const RocksFiles& files, std::uint32_t shard, const Head& head) {
@@ -99,6 +102,27 @@ void put_head(rocksdb::WriteBatch& batch, const RocksFiles& files, std::uint32_t
   std::string value(epoch.data(), epoch.size());
   value.append(first.data(), first.size());
   put(batch, files.families[kHeads], row_key(shard, {}), value);
+}
+
+/// The part of a family that is a shard's.
+struct RowsOf {
+  RowsOf(const RocksFiles& files, std::size_t family, std::uint32_t shard, const rocksdb::Snapshot* at)
+      : end(row_key(shard + 1, {})), bound(end) {
+    rocksdb::ReadOptions options;
+    options.iterate_upper_bound = &bound;
+    options.snapshot = at;
+    rows.reset(files.db->NewIterator(options, files.families[family]));
+  }
+  const std::string end;
+  const rocksdb::Slice bound;
+  std::unique_ptr<rocksdb::Iterator> rows;
+};
+
+/// epoch and first, as put_head wrote them; last is before first.
+std::optional<Head> head_of(std::string_view value) {
+  if (value.size() != 16) return std::nullopt;
+  const std::uint64_t first = from_little_endian(value.data() + 8);
+  return Head{from_little_endian(value.data()), first, first - 1};
 }
 
 /// A key for people: printable as it is, the rest in hexadecimal.
@@ -181,13 +205,11 @@ std::optional<Error> RocksJournal::load_heads() {
   const std::unique_ptr<rocksdb::Iterator> stored(files_.db->NewIterator({}, files_.families[kHeads]));
   for (stored->SeekToFirst(); stored->Valid(); stored->Next()) {
     const auto value = checked(stored->key(), stored->value());
-    if (!value || value->size() != 16 || stored->key().size() != 2 || shard_of_key(stored->key()) >= kShards)
+    const auto head = value ? head_of(*value) : std::nullopt;
+    if (!head || stored->key().size() != 2 || shard_of_key(stored->key()) >= kShards)
       return corrupt_error(
           path_, "a row of heads, " + readable(stored->key().ToStringView()) + ", fails its checksum");
-    Head& head = heads[shard_of_key(stored->key())];
-    head.epoch = from_little_endian(value->data());
-    head.first = from_little_endian(value->data() + 8);
-    head.last = head.first - 1;
+    heads[shard_of_key(stored->key())] = *head;
   }
   if (!stored->status().ok()) return rocks_error(stored->status(), path_);
 
@@ -233,16 +255,20 @@ std::optional<Error> RocksJournal::write(rocksdb::WriteBatch& batch, bool sync) 
   return std::nullopt;
 }
 
+std::optional<Error> RocksJournal::look_again() {
+  if (!refusal()) return std::nullopt;
+  auto error = reopen();
+  if (error) {
+    const std::lock_guard state(state_);
+    failed_ = error;
+  }
+  return error;
+}
+
 std::vector<Result<Head>> RocksJournal::open(std::span<const std::uint32_t> shards,
                                              std::optional<std::uint64_t> epoch) {
   const std::lock_guard writer(writer_);
-  if (refusal()) {
-    if (auto error = reopen()) {
-      const std::lock_guard state(state_);
-      failed_ = error;
-      return std::vector<Result<Head>>(shards.size(), *error);
-    }
-  }
+  if (auto error = look_again()) return std::vector<Result<Head>>(shards.size(), *error);
   const std::shared_lock users(open_);
   std::vector<Result<Head>> results;
   rocksdb::WriteBatch batch;
@@ -328,20 +354,21 @@ std::optional<Error> RocksJournal::read(std::uint32_t shard, std::uint64_t after
   };
   // The iterator sees the log as it is between the two: up to `last` at least, and from `first` at most.
   const std::uint64_t last = head_now().last;
-  rocksdb::ReadOptions options;
-  const std::string end = row_key(shard + 1, {});
-  const rocksdb::Slice bound(end);
-  options.iterate_upper_bound = &bound;
-  const std::unique_ptr<rocksdb::Iterator> log(files_.db->NewIterator(options, files_.families[kLog]));
-  std::uint64_t sequence = std::max(after + 1, head_now().first);
-  for (log->Seek(log_key(shard, sequence)); log->Valid(); log->Next(), ++sequence) {
-    if (sequence_of_key(log->key()) != sequence) break;
-    const auto record = checked(log->key(), log->value());
+  const RowsOf log(files_, kLog, shard, nullptr);
+  return read_from(*log.rows, shard, std::max(after + 1, head_now().first), last, visit);
+}
+
+std::optional<Error> RocksJournal::read_from(rocksdb::Iterator& log, std::uint32_t shard,
+                                             std::uint64_t sequence, std::uint64_t last,
+                                             const VisitRecord& visit) const {
+  for (log.Seek(log_key(shard, sequence)); log.Valid(); log.Next(), ++sequence) {
+    if (sequence_of_key(log.key()) != sequence) break;
+    const auto record = checked(log.key(), log.value());
     if (!record) return damaged_record(shard, sequence);
     if (!visit(sequence, *record)) return std::nullopt;
   }
-  if (!log->status().ok()) return rocks_error(log->status(), path_);
-  if (log->Valid() || sequence <= last)
+  if (!log.status().ok()) return rocks_error(log.status(), path_);
+  if (log.Valid() || sequence <= last)
     return corrupt_error(
         path_, "record " + std::to_string(sequence) + " of shard " + std::to_string(shard) + " is missing");
   return std::nullopt;
@@ -385,12 +412,13 @@ std::optional<Error> RocksJournal::scan(Table table, std::uint32_t shard, std::s
                                         const VisitRow& visit) const {
   const std::shared_lock users(open_);
   if (!files_.db) return refusal();
-  rocksdb::ReadOptions options;
-  const std::string end = row_key(shard + 1, {});
-  const rocksdb::Slice bound(end);
-  options.iterate_upper_bound = &bound;
-  const std::unique_ptr<rocksdb::Iterator> rows(
-      files_.db->NewIterator(options, files_.families[static_cast<std::size_t>(table)]));
+  return scan_at(nullptr, table, shard, from, visit);
+}
+
+std::optional<Error> RocksJournal::scan_at(const rocksdb::Snapshot* at, Table table, std::uint32_t shard,
+                                           std::string_view from, const VisitRow& visit) const {
+  const RowsOf part(files_, static_cast<std::size_t>(table), shard, at);
+  auto* const rows = part.rows.get();
   for (rows->Seek(row_key(shard, from)); rows->Valid(); rows->Next()) {
     const std::string_view key = rows->key().ToStringView().substr(2);
     const auto value = checked(rows->key(), rows->value());
@@ -417,6 +445,92 @@ std::optional<Error> RocksJournal::truncate(std::uint32_t shard, std::uint64_t u
   const std::lock_guard state(state_);
   heads_[shard] = head;
   return std::nullopt;
+}
+
+std::optional<Error> RocksJournal::recover() {
+  const std::lock_guard writer(writer_);
+  return look_again();
+}
+
+std::optional<Error> RocksJournal::replay(std::span<const Replayed> steps, std::span<const Write> own) {
+  const std::lock_guard writer(writer_);
+  if (auto error = refusal()) return error;
+  const std::shared_lock users(open_);
+  rocksdb::WriteBatch batch;
+  bool forgets = false;
+  for (const auto& step : steps) {
+    const Head& before = heads_.at(step.shard);
+    std::uint64_t sequence = step.after;
+    for (const auto record : step.records)
+      put(batch, files_.families[kLog], log_key(step.shard, ++sequence), record);
+    for (const auto& row : step.rows) put_row(batch, files_, step.shard, row.table, row.key, row.value);
+    if (step.head.epoch != before.epoch || step.head.first != before.first)
+      put_head(batch, files_, step.shard, step.head);
+    forgets = forgets || step.head.first != before.first;
+  }
+  put_writes(batch, files_, kShards, own);
+  if (batch.Count() > 0)
+    if (auto error = write(batch, forgets)) return error;
+  for (const auto& step : steps) forget_->below(step.shard, step.head.first);
+  const std::lock_guard state(state_);
+  for (const auto& step : steps) heads_[step.shard] = step.head;
+  return std::nullopt;
+}
+
+std::optional<Error> RocksJournal::clear(std::uint32_t shard, std::span<const Write> own) {
+  const std::lock_guard writer(writer_);
+  if (auto error = refusal()) return error;
+  const std::shared_lock users(open_);
+  rocksdb::WriteBatch batch;
+  for (std::size_t family = 0; family < files_.families.size(); ++family) {
+    // RocksDB 7.8 mixes up ranges and records in a family that inserts by hints of prefixes.
+    if (family != kLog)
+      batch.DeleteRange(files_.families[family], row_key(shard, {}), row_key(shard + 1, {}));
+  }
+  put_writes(batch, files_, kShards, own);
+  if (auto error = write(batch, true)) return error;
+  forget_->below(shard, 0);
+  const std::lock_guard state(state_);
+  heads_.at(shard) = Head{};
+  return std::nullopt;
+}
+
+std::optional<Error> RocksJournal::image(std::uint32_t shard, std::string_view own_key,
+                                         const std::function<std::optional<Error>(const Image&)>& use) const {
+  const std::shared_lock users(open_);
+  if (!files_.db) return refusal();
+  auto* const db = files_.db.get();
+  const std::unique_ptr<const rocksdb::Snapshot, std::function<void(const rocksdb::Snapshot*)>> at(
+      db->GetSnapshot(), [db](const rocksdb::Snapshot* snapshot) { db->ReleaseSnapshot(snapshot); });
+  rocksdb::ReadOptions options;
+  options.snapshot = at.get();
+  const auto value_of = [&](std::size_t family,
+                            const std::string& key) -> Result<std::optional<std::string>> {
+    std::string stored;
+    const auto status = db->Get(options, files_.families[family], key, &stored);
+    if (status.IsNotFound()) return std::optional<std::string>();
+    if (!status.ok()) return rocks_error(status, path_);
+    const auto value = checked(key, stored);
+    if (!value) return corrupt_error(path_, "row " + readable(key) + " fails its checksum");
+    return std::optional<std::string>(*value);
+  };
+  Image image;
+  const auto head = value_of(kHeads, row_key(shard, {}));
+  if (!head) return head.error();
+  if (*head) image.head = head_of(**head).value_or(Head{});
+  const RowsOf log(files_, kLog, shard, at.get());
+  log.rows->SeekToLast();
+  if (!log.rows->status().ok()) return rocks_error(log.rows->status(), path_);
+  if (log.rows->Valid() && log.rows->key().size() == 10 && shard_of_key(log.rows->key()) == shard)
+    image.head.last = std::max(image.head.last, sequence_of_key(log.rows->key()));
+  auto own = value_of(static_cast<std::size_t>(Table::meta), row_key(kShards, own_key));
+  if (!own) return own.error();
+  image.own = std::move(*own);
+  image.records = [&](const VisitRecord& visit) {
+    return read_from(*log.rows, shard, image.head.first, image.head.last, visit);
+  };
+  image.rows = [&](Table table, const VisitRow& visit) { return scan_at(at.get(), table, shard, {}, visit); };
+  return use(image);
 }
 
 }  // namespace cx

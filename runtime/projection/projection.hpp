@@ -69,6 +69,11 @@ class Projection {
   virtual bool uses_bases() const { return false; }
   /// As project(); in the same transaction as the shard's first records.
   virtual std::optional<Error> project_base(const v1::Snapshot&) { return std::nullopt; }
+
+  /// Whether a shard's records are to be projected by this node now; asked about once a second, on any
+  /// thread. Nothing is read of the others. A shard that comes goes on from the cursor that the sink then
+  /// loads: where several nodes take turns, their sinks keep the cursors in one place.
+  virtual bool takes(std::uint32_t) const { return true; }
 };
 
 }  // namespace cx

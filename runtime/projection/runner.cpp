@@ -113,6 +113,7 @@ bool Runner::turn() {
   for (std::uint32_t word = 0; word < notified_.size(); ++word)
     if (auto bits = notified_[word].exchange(0, std::memory_order_acq_rel))
       ready_ |= Shards(bits) << (word * 64);
+  ready_ &= taken_;
   try {
     if (!loaded_ && due(sink_)) load();
     if (loaded_ && notes.rebuild) {
@@ -161,15 +162,50 @@ std::optional<Error> Runner::reset() {
 void Runner::restart(const Cursors& cursors) {
   loaded_ = true;
   unsynced_ = false;
-  cursors_ = cursors;
-  suspects_.clear();
-  oldest_.clear();
-  unbased_.reset();
   for (std::uint32_t shard = 0; shard < kShards; ++shard) {
-    durable_[shard].store(cursors[shard], std::memory_order_release);
-    look(shard);
+    leave(shard);
+    taken_[shard] = projection_.takes(shard);
+    if (taken_[shard]) restart(shard, cursors[shard]);
   }
-  ready_.set();
+}
+
+void Runner::restart(std::uint32_t shard, std::uint64_t cursor) {
+  cursors_[shard] = cursor;
+  durable_[shard].store(cursor, std::memory_order_release);
+  look(shard);
+  ready_.set(shard);
+}
+
+// Forgets a shard, whose log is kept until it is known where it stands.
+void Runner::leave(std::uint32_t shard) {
+  suspects_.erase(shard);
+  oldest_.erase(shard);
+  unbased_.reset(shard);
+  ready_.reset(shard);
+  heads_[shard] = {};
+  cursors_[shard] = 0;
+  durable_[shard].store(0, std::memory_order_release);
+}
+
+// Takes note of shards that have come to this node, or gone.
+void Runner::look_for_shards() {
+  Shards came;
+  for (std::uint32_t shard = 0; shard < kShards; ++shard) {
+    const bool takes = projection_.takes(shard);
+    if (takes == taken_[shard]) continue;
+    came[shard] = takes;
+    if (takes) continue;
+    taken_.reset(shard);
+    leave(shard);
+  }
+  if (came.none()) return;
+  const auto position = projection_.sink().load();
+  if (!position) return sink_failed(position.error());
+  for (std::uint32_t shard = 0; shard < kShards; ++shard)
+    if (came[shard]) {
+      taken_.set(shard);
+      restart(shard, position->cursors[shard]);
+    }
 }
 
 // Finds out where the log of a shard stands; false when it cannot be projected now.
@@ -200,7 +236,10 @@ bool Runner::look(std::uint32_t shard) {
 }
 
 void Runner::poll_now() {
+  look_for_shards();
+  if (!loaded_) return;
   for (std::uint32_t shard = 0; shard < kShards; ++shard) {
+    if (!taken_[shard]) continue;
     const auto suspect = suspects_.find(shard);
     if (suspect != suspects_.end() && !due(suspect->second)) continue;
     if (look(shard) && heads_[shard].last > cursors_[shard]) ready_.set(shard);
@@ -210,7 +249,7 @@ void Runner::poll_now() {
     if (auto error = projection_.sink().sync()) return sink_failed(std::move(*error));
     unsynced_ = false;
     for (std::uint32_t shard = 0; shard < kShards; ++shard)
-      durable_[shard].store(cursors_[shard], std::memory_order_release);
+      if (taken_[shard]) durable_[shard].store(cursors_[shard], std::memory_order_release);
   }
   const std::chrono::duration<double> passed = clock_.steady() - measured_at_;
   if (passed.count() > 0) now_.per_second = static_cast<double>(now_.projected - measured_) / passed.count();

@@ -46,6 +46,9 @@ class Runner {
   void load();
   std::optional<Error> reset();
   void restart(const Cursors& cursors);
+  void restart(std::uint32_t shard, std::uint64_t cursor);
+  void leave(std::uint32_t shard);
+  void look_for_shards();
   bool look(std::uint32_t shard);
   void poll_now();
   std::int64_t oldest_age();
@@ -74,7 +77,8 @@ class Runner {
   bool unsynced_ = false;  // something was committed since the last sync
   Cursors cursors_{};
   std::array<Head, kShards> heads_{};              // as seen last
-  Shards ready_;                                   // may have records after the cursor
+  Shards taken_;                                   // are this node's to project
+  Shards ready_;                                   // of those: may have records after the cursor
   Shards unbased_;                                 // begin with what truncation has left
   std::uint32_t next_ = 0;                         // the shard that is first in the next turn
   std::size_t records_left_ = 0, bytes_left_ = 0;  // of this turn's bounds

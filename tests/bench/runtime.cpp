@@ -1,5 +1,5 @@
-// Benchmarks of the runtime: CAF client actors against regions, on a RocksDB journal. Prints one JSON object
-// a measurement, which tests/bench/bench makes a table of.
+// Benchmarks of the runtime: CAF client actors against regions, on a RocksDB journal or that of a cluster.
+// Prints one JSON object a measurement, which tests/bench/bench makes a table of.
 
 #include <CLI/CLI.hpp>
 #include <atomic>
@@ -8,9 +8,11 @@
 #include <caf/scoped_actor.hpp>
 #include <caf/send.hpp>
 #include <chrono>
+#include <condition_variable>
 #include <filesystem>
 #include <fmt/format.h>
 #include <fstream>
+#include <mutex>
 #include <rocksdb/db.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -20,6 +22,7 @@
 #include "runtime/entity/entities.hpp"
 #include "runtime/entity/kind_of.hpp"
 #include "runtime/entity/messages.hpp"
+#include "runtime/journal/jetstream_journal.hpp"
 #include "runtime/journal/rocks_journal.hpp"
 #include "runtime/system.hpp"
 
@@ -91,6 +94,8 @@ std::size_t resident_bytes() {
 
 struct Settings {
   std::string data;
+  std::string nats;     ///< URL of the server that keeps the journal; empty: a RocksDB here does
+  std::string cluster;  ///< whose journal it is there
   double seconds = 5;
   std::size_t entities = 20'000;
   std::size_t clients = 2;
@@ -100,15 +105,41 @@ struct Settings {
   std::size_t max_resident = 20'000'000;
 };
 
+/// To the NATS server of a cluster.
+struct Nats {
+  explicit Nats(const std::string& url) {
+    v1::NatsConfig config;
+    config.add_urls(url);
+    config.set_timeout_ms(2000);
+    auto opened = nats::Connection::open(config, "bench");
+    if (!opened) throw std::runtime_error(opened.error().detail);
+    connection = std::move(*opened);
+    jetstream = std::make_unique<nats::JetStream>(*connection, std::chrono::seconds(20));
+  }
+  std::unique_ptr<Journal> journal(const Settings& s, const std::string& directory) {
+    auto opened = JetStreamJournal::open({directory, system_environment(), *jetstream, s.cluster});
+    if (!opened) throw std::runtime_error(opened.error().detail);
+    return std::move(*opened);
+  }
+
+  std::unique_ptr<nats::Connection> connection;
+  std::unique_ptr<nats::JetStream> jetstream;
+};
+
 /// A node without gateways.
 struct Node {
   Node(const Settings& s, HostOptions options) : settings(s) {
     options.max_resident = s.max_resident;
     options.max_bytes = std::size_t{20} << 30;
     kinds.add(make_kind(Blob{}));
-    auto opened = RocksJournal::open(s.data, system_environment());
-    if (!opened) throw std::runtime_error(opened.error().detail);
-    journal = std::move(*opened);
+    if (!s.nats.empty()) {
+      nats = std::make_unique<Nats>(s.nats);
+      journal = nats->journal(s, s.data);
+    } else {
+      auto opened = RocksJournal::open(s.data, system_environment());
+      if (!opened) throw std::runtime_error(opened.error().detail);
+      journal = std::move(*opened);
+    }
     entities = std::make_unique<Entities>(
         Entities::Parts{system, system_environment(), kinds, *journal, commits, reads, metrics, "bench"},
         options, true, s.regions);
@@ -126,6 +157,7 @@ struct Node {
   const Settings& settings;
   Metrics metrics{"bench"};
   Kinds kinds;
+  std::unique_ptr<Nats> nats;
   std::unique_ptr<Journal> journal;
   SystemConfig config{actors(settings)};
   caf::actor_system system{config};
@@ -308,6 +340,113 @@ void durable(Settings s) {
   }
 }
 
+/// `messages` of `bytes` to a stream of as many subjects as there are shards, `outstanding` not acknowledged
+/// at once, without conditions.
+class Publishes {
+ public:
+  Publishes(nats::JetStream& jetstream, std::string prefix, std::size_t bytes, std::size_t messages,
+            std::size_t outstanding)
+      : jetstream_(jetstream), prefix_(std::move(prefix)), left_(messages), open_(outstanding) {
+    Random random(7);
+    payload_.resize(bytes);
+    for (auto& c : payload_) c = static_cast<char>(random.next());
+    for (std::size_t i = 0; i < outstanding; ++i) next();
+    std::unique_lock lock(mutex_);
+    done_.wait(lock, [this] { return open_ == 0; });
+    if (failed_ > 0) throw std::runtime_error(fmt::format("{} plain publishes failed", failed_));
+  }
+
+ private:
+  void next() {
+    std::string subject;
+    {
+      std::lock_guard lock(mutex_);
+      if (left_ == 0) {
+        if (--open_ == 0) done_.notify_all();
+        return;
+      }
+      subject = fmt::format("{}.{}", prefix_, --left_ % kShards);
+    }
+    jetstream_.publish(subject, payload_, {}, std::nullopt, [this](const Result<std::uint64_t>& stored) {
+      if (!stored) {
+        std::lock_guard lock(mutex_);
+        ++failed_;
+      }
+      next();
+    });
+  }
+
+  nats::JetStream& jetstream_;
+  const std::string prefix_;
+  std::string payload_;
+  std::mutex mutex_;
+  std::condition_variable done_;
+  std::size_t left_, open_, failed_ = 0;
+};
+
+/// Durable commands of one node of a cluster, against plain publishes of as many messages of the same size,
+/// in turns; then what it costs another node to follow.
+void in_cluster(Settings s) {
+  constexpr int kRounds = 3;
+  const auto data = s.data;
+  for (const auto outstanding : {std::size_t{64}, std::size_t{512}, std::size_t{4096}}) {
+    s.outstanding = outstanding;
+    s.cluster = fmt::format("bench{}", outstanding);
+    s.data = fmt::format("{}/{}", data, s.cluster);
+    {
+      Node node(s, {});
+      auto& jetstream = *node.nats->jetstream;
+      const nats::StreamConfig plain{.name = s.cluster + "_plain", .subjects = {s.cluster + ".plain.*"}};
+      if (auto error = jetstream.ensure(plain)) throw std::runtime_error(error->detail);
+      const auto stored = [&] {
+        const auto state = jetstream.state(s.cluster + "_journal");
+        if (!state) throw std::runtime_error(state.error().detail);
+        return state->last;
+      };
+      check(load(node, put<PutRelaxed>(), each_entity(s.entities), 0));  // all in memory
+      for (int round = 0; round < kRounds; ++round) {
+        const auto bytes = node.journal->bytes_written();
+        const auto first = stored();
+        const auto run = load(node, put<Put>(), random_entities(s.entities), s.seconds / kRounds);
+        check(run);
+        const auto messages = std::max<std::uint64_t>(1, stored() - first);
+        const auto each = (node.journal->bytes_written() - bytes) / messages;
+        const auto cpu = cpu_seconds();
+        const auto start = Clock::now();
+        const Publishes publishes(jetstream, s.cluster + ".plain", each, messages, outstanding);
+        const auto plain_rate = static_cast<double>(messages) / seconds_since(start);
+        const auto plain_cpu = (cpu_seconds() - cpu) * 1e6 / static_cast<double>(messages);
+        const auto rate = static_cast<double>(run.answered) / run.seconds;
+        const auto per_message = static_cast<double>(run.answered) / static_cast<double>(messages);
+        fmt::print(
+            "{{\"what\":\"cluster\",\"outstanding\":{},\"per_second\":{:.0f},\"messages_per_second\":{:.0f},"
+            "\"plain_per_second\":{:.0f},\"share\":{:.3f},\"bytes\":{},\"cpu_us\":{:.2f},\"plain_cpu_us\":{:."
+            "2f}"
+            "}}\n",
+            outstanding, rate, rate / per_message, plain_rate, rate / per_message / plain_rate, each,
+            run.cpu * 1e6 / static_cast<double>(run.answered), plain_cpu);
+        std::fflush(stdout);
+      }
+    }
+    Nats nats(s.nats);
+    const auto cpu = cpu_seconds();
+    const auto start = Clock::now();
+    const auto copy = nats.journal(s, s.data + "-copy");
+    const auto seconds = seconds_since(start);
+    const auto used = cpu_seconds() - cpu;
+    std::uint64_t records = 0;
+    for (std::uint32_t shard = 0; shard < kShards; ++shard)
+      if (const auto head = copy->head(shard)) records += head->last;
+    const auto state = nats.jetstream->state(s.cluster + "_journal");
+    if (!state) throw std::runtime_error(state.error().detail);
+    fmt::print(
+        "{{\"what\":\"follow\",\"records\":{},\"messages\":{},\"per_second\":{:.0f},\"cpu_us\":{:.2f}}}\n",
+        records, state->messages, static_cast<double>(records) / seconds,
+        used * 1e6 / static_cast<double>(std::max<std::uint64_t>(1, records)));
+    std::fflush(stdout);
+  }
+}
+
 void relaxed(const Settings& s) {
   Node node(s, {});
   check(load(node, put<PutRelaxed>(), each_entity(s.entities), 0));
@@ -413,10 +552,11 @@ int main(int argc, char** argv) {
   Settings settings;
   std::string what;
   CLI::App app("Benchmarks of the runtime");
-  app.add_option("what", what, "durable, relaxed, chain, memory or cold")
+  app.add_option("what", what, "durable, cluster, relaxed, chain, memory or cold")
       ->required()
-      ->check(CLI::IsMember({"durable", "relaxed", "chain", "memory", "cold"}));
+      ->check(CLI::IsMember({"durable", "cluster", "relaxed", "chain", "memory", "cold"}));
   app.add_option("--data", settings.data, "Directory to write to")->required();
+  app.add_option("--nats", settings.nats, "URL of an empty NATS server with JetStream, for cluster");
   app.add_option("--seconds", settings.seconds);
   app.add_option("--entities", settings.entities);
   app.add_option("--outstanding", settings.outstanding);
@@ -427,6 +567,7 @@ int main(int argc, char** argv) {
   try {
     std::filesystem::create_directories(settings.data);
     if (what == "durable") durable(settings);
+    if (what == "cluster") in_cluster(settings);
     if (what == "relaxed") relaxed(settings);
     if (what == "chain") chain(settings);
     if (what == "memory") memory(settings);

@@ -66,9 +66,9 @@ class Reply:
 class Client:
     """One connection. A response that breaks off fails the test, here and not in the caller."""
 
-    def __init__(self, port, key=None):
+    def __init__(self, port, key=None, host="127.0.0.1"):
         self.key = key  # shown by get() and call()
-        self.socket = socket.create_connection(("127.0.0.1", port), PATIENCE)
+        self.socket = socket.create_connection((host, port), PATIENCE)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.file = self.socket.makefile("rb")
 

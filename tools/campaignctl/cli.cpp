@@ -144,12 +144,14 @@ const Flag* flag_of(const std::vector<Flag>& flags, const std::string& word) {
 
 namespace {
 
-/// The word as it stands there; "show" is as good as "get". Empty when it is none of them.
+/// The word as it stands there; "show" is as good as "get", and "ls" as "list". Empty when it is none of
+/// them.
 std::string word_among(const std::vector<std::string>& known, const std::string& word) {
   const auto has = [&](const std::string& one) {
     return std::find(known.begin(), known.end(), one) != known.end();
   };
   if (has(word)) return word;
+  if (word == "ls" && has("list")) return "list";
   return word == "show" && has("get") ? "get" : "";
 }
 

@@ -56,7 +56,8 @@ std::vector<Command>& table() {
   static std::vector<Command> all = [] {
     std::vector<Command> made{bid_command(), topology_command(), version_command()};
     for (auto& command : entity_commands()) made.push_back(std::move(command));
-    made.push_back(shards_command());
+    for (auto& command : shard_commands()) made.push_back(std::move(command));
+    for (auto& command : storage_commands()) made.push_back(std::move(command));
     for (auto& command : dead_letter_commands()) made.push_back(std::move(command));
     for (auto& command : audit_commands()) made.push_back(std::move(command));
     for (auto& command : event_commands()) made.push_back(std::move(command));

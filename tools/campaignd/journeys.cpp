@@ -143,7 +143,7 @@ std::optional<Error> Journeys::start(caf::actor_system& system, Entities& entiti
   s.reconciler = std::make_unique<journey::Reconciler>(
       s.book, s.runs, s.work, [&entities](const std::string& to, std::function<void()> done) {
         auto request = entities.request(to, std::make_shared<v1::ReconsiderRun>());
-        if (!request) return done();
+        if (!request || !entities.here(request->shard)) return done();  // its owner sees to it
         entities.ask(*std::move(request), [done = std::move(done)](const Answer&) { done(); });
       });
   return std::nullopt;

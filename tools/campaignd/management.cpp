@@ -11,7 +11,6 @@
 #include "actors/campaign/lists.hpp"
 #include "actors/campaign/submission.hpp"
 #include "gateways/auth/access.hpp"
-#include "runtime/catalog/rocks_store.hpp"
 #include "runtime/catalog/serve.hpp"
 #include "runtime/entity/kind_of.hpp"
 #include "runtime/entity/serve.hpp"
@@ -51,7 +50,6 @@ struct Management::Parts {
   Executor& executor;
   const Entities* entities = nullptr;  // from serve() on
 
-  std::unique_ptr<RocksDocumentStore> store;
   ThreadPool watching{1};
   std::unique_ptr<Catalog> catalog;
   std::unique_ptr<auth::Access> access;
@@ -76,15 +74,13 @@ void Management::add_kinds(Kinds& kinds) {
 }
 
 Result<std::unique_ptr<Management>> Management::open(const v1::NodeConfig& config, Environment& environment,
-                                                     Journal& journal, Executor& executor, Metrics& metrics) {
+                                                     Journal& journal, DocumentStore& store,
+                                                     Executor& executor, Metrics& metrics) {
   auto parts = std::make_unique<Parts>(config, environment, journal, executor);
   Parts& p = *parts;
   auto made = make_directory(config.data() + "/projections");
   if (made) return *std::move(made);
-  auto store = RocksDocumentStore::open(config.data() + "/catalog", environment.files());
-  if (!store) return store.error();
-  p.store = std::move(*store);
-  p.catalog = std::make_unique<Catalog>(*p.store, environment.clock(), p.watching);
+  p.catalog = std::make_unique<Catalog>(store, environment.clock(), p.watching);
   auth::define_access_documents(*p.catalog);
   define_approval_rules(*p.catalog);
 
@@ -94,6 +90,7 @@ Result<std::unique_ptr<Management>> Management::open(const v1::NodeConfig& confi
       .tenant = config.tenant(),
       .data = config.data(),
       .anonymous_bids = demo,
+      .in_cluster = config.cluster().enabled(),
       .clock = environment.clock(),
       .catalog = *p.catalog,
       .ask =

@@ -6,6 +6,7 @@
 #include "cx/v1/config.pb.h"
 #include "gateways/http/server.hpp"
 #include "runtime/access/authenticator.hpp"
+#include "runtime/catalog/store.hpp"
 #include "runtime/entity/entities.hpp"
 #include "runtime/journal/journal.hpp"
 #include "runtime/services.hpp"
@@ -21,10 +22,11 @@ class Management {
   /// Adds the kinds of entities that it is about.
   static void add_kinds(Kinds& kinds);
 
-  /// Opens what is stored below the data directory of `config`. `executor` runs what blocks. All outlive
-  /// this.
+  /// Opens what is stored below the data directory of `config`; definitions are in `store`. `executor` runs
+  /// what blocks. All outlive this.
   static Result<std::unique_ptr<Management>> open(const v1::NodeConfig& config, Environment& environment,
-                                                  Journal& journal, Executor& executor, Metrics& metrics);
+                                                  Journal& journal, DocumentStore& store, Executor& executor,
+                                                  Metrics& metrics);
   ~Management();
 
   /// The shard has new records of those kinds. Cheap, thread-safe.

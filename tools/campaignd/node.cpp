@@ -11,10 +11,12 @@
 #include "gateways/door.hpp"
 #include "gateways/grpc/server.hpp"
 #include "gateways/http/server.hpp"
+#include "gateways/nats/gateway.hpp"
 #include "gateways/openapi/docs.hpp"
 #include "providers/inference/linear.hpp"
 #include "providers/inference/supervisor.hpp"
 #include "runtime/agents.hpp"
+#include "runtime/catalog/rocks_store.hpp"
 #include "runtime/clock.hpp"
 #include "runtime/entity/entities.hpp"
 #include "runtime/entity/retention.hpp"
@@ -22,9 +24,11 @@
 #include "runtime/journal/rocks_journal.hpp"
 #include "runtime/services.hpp"
 #include "runtime/system.hpp"
+#include "tools/campaignd/clustered.hpp"
 #include "tools/campaignd/journeys.hpp"
 #include "tools/campaignd/management.hpp"
 #include "tools/campaignd/operations.hpp"
+#include "tools/campaignd/publishing.hpp"
 #include "tools/version.hpp"
 
 namespace cx {
@@ -54,8 +58,9 @@ inference::BatchPolicy make_policy(const v1::InferenceConfig& config) {
           .max_queue = config.max_queue()};
 }
 
-HostOptions make_options(const v1::EntitiesConfig& config) {
+HostOptions make_options(const v1::EntitiesConfig& config, bool clustered) {
   HostOptions options;
+  options.clustered = clustered;
   options.max_resident = config.max_resident();
   options.max_bytes = std::size_t{config.memory_mb()} << 20;
   options.idle_ms = std::int64_t{config.idle_seconds()} * 1000;
@@ -85,7 +90,12 @@ struct Node::Parts {
   std::atomic<bool> draining{false};
 
   Kinds kinds;
-  std::unique_ptr<Journal> journal;
+  std::unique_ptr<nats::Connection> nats;  // null where no servers are configured, as is what needs them
+  std::unique_ptr<nats::JetStream> jetstream;
+  std::unique_ptr<Clustered> clustered;  // null for a node that stands alone
+  std::unique_ptr<Journal> own_journal;  // of one that does
+  std::unique_ptr<DocumentStore> own_documents;
+  Journal* journal = nullptr;
   std::unique_ptr<ThreadPool> commits, reads;
   std::unique_ptr<Management> management;
   std::unique_ptr<Journeys> journeys;
@@ -93,6 +103,7 @@ struct Node::Parts {
   std::unique_ptr<caf::actor_system> system;
   std::unique_ptr<IntervalSync> syncs;  // fsync: interval
   std::unique_ptr<Entities> entities;
+  std::unique_ptr<Publishing> publishing;
   std::vector<caf::actor> actors;  // to be told to exit
   std::unique_ptr<AgentPool> agents;
   Services services;
@@ -100,8 +111,13 @@ struct Node::Parts {
   std::unique_ptr<Door> door;
   std::unique_ptr<http::Server> http;
   std::unique_ptr<grpc_gateway::Server> grpc;
+  std::unique_ptr<nats_gateway::Gateway> nats_gateway;
 
+  std::optional<Error> open_storage(DocumentStore*& documents);
   std::optional<Error> start_entities();
+  Operations operations() {
+    return {metrics, *entities, clock, [this] { return draining.load(); }, clustered.get()};
+  }
   void spawn_actors(const std::shared_ptr<const inference::LinearModel>& model);
   std::optional<Error> add_services();
   std::optional<Error> open_gateways();
@@ -112,13 +128,43 @@ struct Node::Parts {
   std::atomic<bool> truncating{false};
 };
 
-std::optional<Error> Node::Parts::start_entities() {
-  auto opened = RocksJournal::open(config.data(), system_environment());
+/// Where the journal and the definitions are: in NATS in a cluster, else in the node's own directory.
+std::optional<Error> Node::Parts::open_storage(DocumentStore*& documents) {
+  auto& environment = system_environment();
+  if (!config.nats().urls().empty()) {
+    auto connected = nats::Connection::open(config.nats(), "campaignd " + config.node());
+    if (!connected) return connected.error();
+    nats = std::move(*connected);
+    jetstream =
+        std::make_unique<nats::JetStream>(*nats, std::chrono::milliseconds(config.nats().timeout_ms()));
+  }
+  if (config.cluster().enabled()) {
+    auto opened = Clustered::open(config, environment, *jetstream);
+    if (!opened) return opened.error();
+    clustered = std::move(*opened);
+    journal = &clustered->journal();
+    documents = &clustered->documents();
+    return std::nullopt;
+  }
+  auto opened = RocksJournal::open(config.data(), environment);
   if (!opened) return opened.error();
-  journal = std::move(*opened);
+  own_journal = std::move(*opened);
+  journal = own_journal.get();
+  auto store = RocksDocumentStore::open(config.data() + "/catalog", environment.files());
+  if (!store) return store.error();
+  own_documents = std::move(*store);
+  documents = own_documents.get();
+  return std::nullopt;
+}
+
+std::optional<Error> Node::Parts::start_entities() {
+  DocumentStore* documents = nullptr;
+  if (auto error = open_storage(documents)) return error;
   commits = std::make_unique<ThreadPool>(1);
-  reads = std::make_unique<ThreadPool>(config.journal().read_threads());
-  auto managed = Management::open(config, system_environment(), *journal, *reads, metrics);
+  // In a cluster each region may have one wait for NATS while it opens shards.
+  reads = std::make_unique<ThreadPool>(config.journal().read_threads() +
+                                       (clustered ? config.entities().regions() : 0));
+  auto managed = Management::open(config, system_environment(), *journal, *documents, *reads, metrics);
   if (!managed) return managed.error();
   management = std::move(*managed);
   auto journeyed =
@@ -127,29 +173,43 @@ std::optional<Error> Node::Parts::start_entities() {
   journeys = std::move(*journeyed);
   journeys->add_kinds(kinds, demo_profile, config.demo().seed());
   Management::add_kinds(kinds);
-  system_config = std::make_unique<SystemConfig>(config.actors());
+  system_config = std::make_unique<SystemConfig>(config.actors(), config.cluster());
   system = std::make_unique<caf::actor_system>(*system_config);
   entities = std::make_unique<Entities>(Entities::Parts{*system, system_environment(), kinds, *journal,
                                                         *commits, *reads, metrics, config.node()},
-                                        make_options(config.entities()), config.journal().fsync() == "always",
+                                        make_options(config.entities(), clustered != nullptr),
+                                        clustered != nullptr || config.journal().fsync() == "always",
                                         config.entities().regions());
-  entities->on_followed([this](std::uint32_t shard) {
+  const auto follow = [this](std::uint32_t shard) {
     management->follow(shard);
     journeys->follow(shard);
-  });
-  if (config.journal().fsync() == "interval")
+    if (publishing) publishing->follow(shard);
+  };
+  entities->on_followed(follow);
+  if (config.nats().gateway().publish())
+    publishing = std::make_unique<Publishing>(config, *jetstream, *journal, *entities, clock, metrics);
+  if (clustered) {
+    clustered->journal().on_applied(follow);
+    if (auto error = clustered->listen(*system, *entities, metrics)) return error;
+    clustered->on_question([this](const MessagePtr& question, Respond respond) {
+      answer_question(operations(), question, Services::Respond(std::move(respond)));
+    });
+  } else if (config.journal().fsync() == "interval") {
     syncs = std::make_unique<IntervalSync>(*journal,
                                            std::chrono::milliseconds(config.journal().fsync_interval_ms()));
+  }
   if (auto error = entities->start()) return error;
   return journeys->start(*system, *entities);
 }
 
 /// Cuts what is too old off the log of one shard, the next in turn.
 void Node::Parts::truncate_next() {
-  if (truncating.exchange(true)) return;
-  reads->post([this, shard = to_truncate++ % kShards] {
+  const auto shard = to_truncate++ % kShards;
+  if (!entities->here(shard) || truncating.exchange(true)) return;
+  reads->post([this, shard] {
     const auto keep = std::int64_t{config.journal().retention_hours()} * 3'600'000;
-    const auto upto = std::min(management->retain_after(shard), journeys->retain_after(shard));
+    auto upto = std::min(management->retain_after(shard), journeys->retain_after(shard));
+    if (publishing) upto = std::min(upto, publishing->retain_after(shard));
     const auto gone = truncate_shard(*journal, kinds, shard, {clock.unix_ms() - keep, upto});
     if (!gone) spdlog::error("The log of shard {} could not be truncated: {}", shard, gone.error().detail);
     truncating = false;
@@ -175,7 +235,7 @@ void Node::Parts::spawn_actors(const std::shared_ptr<const inference::LinearMode
 
 std::optional<Error> Node::Parts::add_services() {
   services.add("bid-agent", agents.get());
-  add_operations(services, metrics, *entities, clock, [this] { return draining.load(); });
+  add_operations(services, operations());
   journeys->serve(*entities, services);
   if (auto error = management->serve(*entities, kinds, services)) return error;
   methods = methods_of(contract_services(), services);
@@ -197,12 +257,15 @@ std::optional<Error> Node::Parts::open_gateways() {
   for (auto& page : openapi::documents(methods, {.version = std::string(kVersion)}))
     http->add(page.path, {page.content_type, std::move(page.body), "no-cache", page.security_policy});
   if (const auto port = http->start(); !port) return port.error();
-  if (!config.grpc().enabled()) return std::nullopt;
-  grpc = std::make_unique<grpc_gateway::Server>(config.grpc(), methods, *door, metrics, is_ready);
-  const auto port = grpc->start();
-  if (!port) return port.error();
-  spdlog::info("grpc: {}:{}", config.grpc().host(), *port);
-  return std::nullopt;
+  if (config.grpc().enabled()) {
+    grpc = std::make_unique<grpc_gateway::Server>(config.grpc(), methods, *door, metrics, is_ready);
+    const auto port = grpc->start();
+    if (!port) return port.error();
+    spdlog::info("grpc: {}:{}", config.grpc().host(), *port);
+  }
+  if (!config.nats().gateway().enabled()) return std::nullopt;
+  nats_gateway = std::make_unique<nats_gateway::Gateway>(config, *nats, methods, *door, metrics, is_ready);
+  return nats_gateway->start();
 }
 
 void Node::Parts::add_metrics() {
@@ -243,6 +306,22 @@ void Node::Parts::add_metrics() {
 }
 
 std::optional<Error> check(const v1::NodeConfig& config) {
+  const auto needs_nats = [&config](bool wanted, const char* setting) -> std::optional<Error> {
+    if (!wanted || !config.nats().urls().empty()) return std::nullopt;
+    return Error{Code::invalid_argument, "invalid-configuration",
+                 fmt::format("{} needs NATS servers: set nats.urls, to nats://127.0.0.1:4222, say.", setting),
+                 ""};
+  };
+  const auto& announce = config.cluster().announce();
+  if (const auto colon = announce.rfind(':');
+      !announce.empty() && (colon == 0 || colon == announce.npos || colon + 1 == announce.size()))
+    return Error{Code::invalid_argument, "invalid-configuration",
+                 fmt::format("cluster.announce is \"{}\", and has to be HOST:PORT.", announce), ""};
+  const auto& gateway = config.nats().gateway();
+  for (const auto& [wanted, setting] : {std::pair(config.cluster().enabled(), "cluster.enabled"),
+                                        std::pair(gateway.enabled(), "nats.gateway.enabled"),
+                                        std::pair(gateway.publish(), "nats.gateway.publish")})
+    if (auto error = needs_nats(wanted, setting)) return error;
   const auto currencies = make_currencies(config.bidding());
   return currencies ? std::nullopt : std::optional(currencies.error());
 }
@@ -251,10 +330,14 @@ Node::Node(const v1::NodeConfig& config) : parts_(std::make_unique<Parts>(config
 
 Node::~Node() {
   Parts& p = *parts_;
+  p.nats_gateway.reset();
   p.grpc.reset();
   p.http.reset();
+  if (p.clustered) p.clustered->leave(std::chrono::milliseconds(0));
   if (p.journeys) p.journeys->stop();
   if (p.entities) p.entities->stop();
+  if (p.clustered) p.clustered->stop();
+  p.publishing.reset();
   if (p.reads) p.reads->stop();  // it works with all that is destroyed before it
   for (const auto& actor : p.actors) caf::anon_send_exit(actor, caf::exit_reason::user_shutdown);
 }
@@ -275,6 +358,9 @@ std::optional<Error> Node::start() {
   if (auto error = p.add_services()) return error;
   p.add_metrics();
   if (auto error = p.open_gateways()) return error;
+  if (p.clustered)
+    if (auto error = p.clustered->join(fmt::format("{}:{}", config.http().host(), p.http->port())))
+      return error;
   p.ready = true;
   const auto* scheme = config.http().tls().certificate().empty() ? "http" : "https";
   spdlog::info("ready: {}://{}:{} tenant={} offers={} campaigns={} agents={}", scheme, config.http().host(),
@@ -286,17 +372,21 @@ void Node::tick() {
   parts_->metrics.tick(1.0);
   parts_->management->tick();
   parts_->journeys->tick();
+  if (parts_->publishing) parts_->publishing->tick();
   parts_->truncate_next();
 }
 
 void Node::drain(std::chrono::milliseconds grace) {
   const auto end = std::chrono::steady_clock::now() + grace;
-  parts_->draining = true;
-  parts_->http->drain(grace);
   const auto left = [end] {
     return std::max(std::chrono::milliseconds(0), std::chrono::duration_cast<std::chrono::milliseconds>(
                                                       end - std::chrono::steady_clock::now()));
   };
+  // Clients are served to the end: what they ask of shards that have left goes there.
+  if (parts_->clustered) parts_->clustered->leave(grace);
+  parts_->draining = true;
+  if (parts_->nats_gateway) parts_->nats_gateway->drain(left());
+  parts_->http->drain(left());
   if (parts_->grpc) parts_->grpc->drain(left());
   parts_->journeys->drain(left());
 }

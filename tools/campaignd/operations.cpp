@@ -8,6 +8,8 @@
 #include "runtime/address.hpp"
 #include "runtime/entity/route.hpp"
 #include "tools/campaignd/describe.hpp"
+#include "tools/campaignd/gather.hpp"
+#include "tools/campaignd/nodes.hpp"
 #include "tools/version.hpp"
 
 namespace cx {
@@ -33,6 +35,20 @@ Error about(const char* field, Error error) {
 template <class Work>
 void answer_later(const Entities& entities, const Responder& respond, Work work) {
   entities.reads().post([respond, work = std::move(work)] { answer(respond, work); });
+}
+
+/// Has the owner of a shard answer `request`: `here` does, where that is this node.
+template <class Request, class Here>
+void at_owner(const Operations& operations, std::uint32_t shard, const Request& request,
+              const Responder& respond, Here here) {
+  if (operations.peers == nullptr || operations.entities.here(shard)) return here();
+  const auto topology = operations.peers->topology();
+  const auto& owner = topology->placement.shards(static_cast<int>(shard)).owner();
+  if (owner.empty() || owner == topology->self)
+    return respond(Error{Code::unavailable, "shard-moving",
+                         fmt::format("Shard {} is on its way to another node; retry in a second.", shard),
+                         ""});
+  operations.peers->ask(owner, std::make_shared<Request>(request), respond);
 }
 
 /// The request's `limit`, which the contract bounds.
@@ -112,13 +128,73 @@ void list_entity_history(const Entities& entities, const v1::ListEntityHistoryRe
                });
 }
 
-void list_shards(const Entities& entities, const Clock& clock, const Responder& respond) {
-  entities.shards([&clock, respond](const std::vector<ShardStatus>& shards) {
+v1::TopologyReply topology_here(const Operations& operations) {
+  v1::TopologyReply topology;
+  topology.set_as_of(to_rfc3339(operations.clock.unix_ms()));
+  auto& node = *topology.add_nodes();
+  operations.metrics.fill(node);
+  node.set_state(operations.draining() ? "draining" : "ok");
+  for (std::uint32_t shard = 0; shard < kShards; ++shard)
+    if (operations.entities.here(shard)) node.set_shards(node.shards() + 1);
+  return topology;
+}
+
+void topology(const Operations& operations, const Responder& respond) {
+  auto here = topology_here(operations);
+  if (operations.peers == nullptr) return respond(reply(std::move(here)));
+  ask_all(*operations.peers, std::make_shared<v1::TopologyRequest>(),
+          [here = std::move(here), respond](const auto& answers) mutable {
+            for (const auto& [member, answer] : answers) {
+              const auto* there = answer ? dynamic_cast<const v1::TopologyReply*>(answer->get()) : nullptr;
+              if (there != nullptr) {
+                here.mutable_nodes()->MergeFrom(there->nodes());
+                continue;
+              }
+              auto& node = *here.add_nodes();
+              node.set_name(member.node());
+              node.set_state("unreachable");
+            }
+            respond(reply(std::move(here)));
+          });
+}
+
+/// Those of this node; of one that stands alone, all.
+void shards_here(const Operations& operations, const Responder& respond) {
+  operations.entities.shards([operations, respond](const std::vector<ShardStatus>& shards) {
     v1::ListShardsReply listed;
-    listed.set_as_of(to_rfc3339(clock.unix_ms()));
-    for (const auto& shard : shards) *listed.add_shards() = describe(shard);
+    listed.set_as_of(to_rfc3339(operations.clock.unix_ms()));
+    for (const auto& shard : shards)
+      if (shard.state != "elsewhere") *listed.add_shards() = describe(shard);
     respond(reply(std::move(listed)));
   });
+}
+
+void list_shards(const Operations& operations, const Responder& respond) {
+  if (operations.peers == nullptr) return shards_here(operations, respond);
+  shards_here(
+      operations, Responder([operations, respond](const Reply& own) {
+        if (!own) return respond(own);
+        ask_all(
+            *operations.peers, std::make_shared<v1::ListShardsRequest>(),
+            [operations, respond, own = static_cast<const v1::ListShardsReply&>(**own)](const auto& answers) {
+              std::vector<const v1::ListShardsReply*> all{&own};
+              for (const auto& [member, answer] : answers)
+                if (const auto* there =
+                        answer ? dynamic_cast<const v1::ListShardsReply*>(answer->get()) : nullptr)
+                  all.push_back(there);
+              respond(reply(merge_shards(*operations.peers->topology(), own.as_of(), all)));
+            });
+      }));
+}
+
+void get_shard(const Operations& operations, const v1::GetShardRequest& request, const Responder& respond) {
+  list_shards(
+      operations, Responder([number = request.shard(), respond](const Reply& listed) {
+        if (!listed) return respond(listed);
+        for (const auto& shard : static_cast<const v1::ListShardsReply&>(**listed).shards())
+          if (shard.shard() == number) return respond(reply(shard));
+        respond(Error{Code::not_found, "no-shard", fmt::format("There is no shard {}.", number), "/shard"});
+      }));
 }
 
 Result<v1::DeadLetter> read_dead_letter(const std::string& id, std::string_view bytes) {
@@ -191,12 +267,20 @@ void get_dead_letter(const Entities& entities, const v1::GetDeadLetterRequest& r
 }
 
 template <class Answer>
-void resolve(const Entities& entities, const std::string& id, Entities::DeadLetterVerb verb,
+void resolve(const Operations& operations, const std::string& id, Entities::DeadLetterVerb verb,
              const Responder& respond) {
-  if (const auto place = parse_dead_letter(id); !place) return respond(about("id", place.error()));
-  entities.resolve(id, verb, [respond](const std::optional<Error>& error) {
+  operations.entities.resolve(id, verb, [respond](const std::optional<Error>& error) {
     respond(error ? Reply(*error) : reply(Answer()));
   });
+}
+
+template <class Answer, class Request>
+void resolve_at_owner(const Operations& operations, const Request& request, Entities::DeadLetterVerb verb,
+                      const Responder& respond) {
+  const auto place = parse_dead_letter(request.id());
+  if (!place) return respond(about("id", place.error()));
+  at_owner(operations, place->shard, request, respond,
+           [&] { resolve<Answer>(operations, request.id(), verb, respond); });
 }
 
 /// Adds a method whose handler takes the method's own request type.
@@ -211,18 +295,11 @@ void add(Services& services, const char* name, Handler handler) {
 
 }  // namespace
 
-void add_operations(Services& services, Metrics& metrics, const Entities& entities, const Clock& clock,
-                    std::function<bool()> draining) {
-  add<v1::TopologyRequest>(
-      services, "Topology",
-      [&metrics, &clock, draining = std::move(draining)](const auto&, const Responder& respond) {
-        v1::TopologyReply topology;
-        topology.set_as_of(to_rfc3339(clock.unix_ms()));
-        auto& node = *topology.add_nodes();
-        metrics.fill(node);
-        node.set_state(draining() ? "draining" : "ok");
-        respond(reply(std::move(topology)));
-      });
+void add_operations(Services& services, const Operations& operations) {
+  const auto& entities = operations.entities;
+  add<v1::TopologyRequest>(services, "Topology", [operations](const auto&, const Responder& respond) {
+    topology(operations, respond);
+  });
   add<v1::VersionRequest>(services, "Version", [](const auto&, const Responder& respond) {
     v1::VersionReply version;
     version.set_version(std::string(kVersion));
@@ -230,31 +307,64 @@ void add_operations(Services& services, Metrics& metrics, const Entities& entiti
     version.set_build(std::string(kBuild));
     respond(reply(std::move(version)));
   });
-  add<v1::GetEntityRequest>(services, "GetEntity", [&](const auto& request, const Responder& respond) {
-    get_entity(entities, clock, request, respond);
-  });
+  add<v1::GetEntityRequest>(
+      services, "GetEntity", [operations](const auto& request, const Responder& respond) {
+        const auto entity = route(operations.entities.kinds(), request.address());
+        if (!entity) return respond(about("address", entity.error()));
+        const auto here = [&] { get_entity(operations.entities, operations.clock, request, respond); };
+        if (!request.at().empty()) return here();  // every node has the log
+        at_owner(operations, entity->shard, request, respond, here);
+      });
   add<v1::ListEntityHistoryRequest>(services, "ListEntityHistory",
-                                    [&](const auto& request, const Responder& respond) {
+                                    [&entities](const auto& request, const Responder& respond) {
                                       list_entity_history(entities, request, respond);
                                     });
-  add<v1::ListShardsRequest>(services, "ListShards", [&](const auto&, const Responder& respond) {
-    list_shards(entities, clock, respond);
+  add<v1::ListShardsRequest>(services, "ListShards", [operations](const auto&, const Responder& respond) {
+    list_shards(operations, respond);
   });
-  add<v1::ListDeadLettersRequest>(
-      services, "ListDeadLetters",
-      [&](const auto& request, const Responder& respond) { list_dead_letters(entities, request, respond); });
-  add<v1::GetDeadLetterRequest>(
-      services, "GetDeadLetter",
-      [&](const auto& request, const Responder& respond) { get_dead_letter(entities, request, respond); });
-  add<v1::ReplayDeadLetterRequest>(
-      services, "ReplayDeadLetter", [&](const auto& request, const Responder& respond) {
-        resolve<v1::ReplayDeadLetterReply>(entities, request.id(), Entities::DeadLetterVerb::replay, respond);
-      });
+  add<v1::GetShardRequest>(services, "GetShard", [operations](const auto& request, const Responder& respond) {
+    get_shard(operations, request, respond);
+  });
+  add<v1::ListDeadLettersRequest>(services, "ListDeadLetters",
+                                  [&entities](const auto& request, const Responder& respond) {
+                                    list_dead_letters(entities, request, respond);
+                                  });
+  add<v1::GetDeadLetterRequest>(services, "GetDeadLetter",
+                                [&entities](const auto& request, const Responder& respond) {
+                                  get_dead_letter(entities, request, respond);
+                                });
+  add<v1::ReplayDeadLetterRequest>(services, "ReplayDeadLetter",
+                                   [operations](const auto& request, const Responder& respond) {
+                                     resolve_at_owner<v1::ReplayDeadLetterReply>(
+                                         operations, request, Entities::DeadLetterVerb::replay, respond);
+                                   });
   add<v1::DiscardDeadLetterRequest>(services, "DiscardDeadLetter",
-                                    [&](const auto& request, const Responder& respond) {
-                                      resolve<v1::DiscardDeadLetterReply>(
-                                          entities, request.id(), Entities::DeadLetterVerb::discard, respond);
+                                    [operations](const auto& request, const Responder& respond) {
+                                      resolve_at_owner<v1::DiscardDeadLetterReply>(
+                                          operations, request, Entities::DeadLetterVerb::discard, respond);
                                     });
+  add_nodes(services, operations);
+}
+
+void answer_question(const Operations& operations, const MessagePtr& question,
+                     const Services::Respond& respond) {
+  const auto* message = question.get();
+  if (dynamic_cast<const v1::TopologyRequest*>(message) != nullptr)
+    return respond(reply(topology_here(operations)));
+  if (dynamic_cast<const v1::ListShardsRequest*>(message) != nullptr) return shards_here(operations, respond);
+  if (const auto* entity = dynamic_cast<const v1::GetEntityRequest*>(message))
+    return get_entity(operations.entities, operations.clock, *entity, respond);
+  if (const auto* replay = dynamic_cast<const v1::ReplayDeadLetterRequest*>(message))
+    return resolve<v1::ReplayDeadLetterReply>(operations, replay->id(), Entities::DeadLetterVerb::replay,
+                                              respond);
+  if (const auto* discard = dynamic_cast<const v1::DiscardDeadLetterRequest*>(message))
+    return resolve<v1::DiscardDeadLetterReply>(operations, discard->id(), Entities::DeadLetterVerb::discard,
+                                               respond);
+  respond(
+      Error{Code::invalid_argument, "unknown-question",
+            fmt::format("This node does not answer {}; it may be of another release than the one that asks.",
+                        message == nullptr ? "nothing" : message->GetTypeName()),
+            ""});
 }
 
 }  // namespace cx

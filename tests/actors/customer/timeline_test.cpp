@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include "actors/customer/announce.hpp"
 #include "actors/customer/timeline_reader.hpp"
 #include "tests/actors/customer/driver.hpp"
 #include "tests/runtime/projection/log.hpp"
@@ -322,6 +323,45 @@ TEST_CASE("the method reads what was written before: it waits for it, for two se
   executor.run();
   CHECK(answers.size() == 304);
   CHECK(answers.back());
+}
+
+TEST_CASE("others are told what the timeline shows, and nothing of bids") {
+  World w;
+  auto order = track("Order Completed", "e-1", kNow);
+  order.set_properties(R"({"total":12.5})");
+  w.send("c-1", order);
+  v1::ReserveImpressions reserve;
+  reserve.set_count(1);
+  reserve.mutable_cap()->set_per_hour(5);
+  reserve.mutable_cap()->set_per_day(5);
+  w.send("c-1", reserve);
+  v1::SuppressCustomer suppress;
+  suppress.set_reason(v1::SUPPRESSION_REASON_BOUNCED);
+  w.send("c-1", suppress);
+  w.project();
+  const auto shown = w.all("c-1");
+  REQUIRE(shown.size() == 2);
+
+  std::vector<Announcement> said;
+  REQUIRE_FALSE(w.log.journal->read(shard_of("acme", "c-1"), 0, [&](std::uint64_t, std::string_view bytes) {
+    v1::JournalRecord record;
+    REQUIRE(record.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())));
+    const auto of = announce_customer(record);
+    REQUIRE(of);
+    said.insert(said.end(), of->begin(), of->end());
+    return true;
+  }));
+  REQUIRE(said.size() == 2);
+  CHECK(said[0].type == "track");
+  CHECK(said[0].at == kNow);
+  CHECK(said[1].type == "suppression");
+  for (std::size_t i = 0; i < 2; ++i)
+    CHECK(said[i].body->ShortDebugString() == shown[1 - i].ShortDebugString());
+
+  v1::JournalRecord unreadable;
+  unreadable.set_entity("customer/acme/c-1");
+  unreadable.add_events("\x3a\xff");
+  CHECK(announce_customer(unreadable).error().type == "corrupt");
 }
 
 }  // namespace cx::test

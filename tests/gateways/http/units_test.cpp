@@ -4,6 +4,7 @@
 #include "gateways/http/fields.hpp"
 #include "gateways/http/response.hpp"
 #include "gateways/http/router.hpp"
+#include "gateways/metadata.hpp"
 #include "gateways/problem.hpp"
 
 namespace cx::http {

@@ -4,6 +4,7 @@
 
 #include "runtime/catalog/rocks_store.hpp"
 #include "tests/faults/fault_environment.hpp"
+#include "tests/runtime/catalog/jetstream_node.hpp"
 
 namespace cx {
 namespace {
@@ -31,8 +32,18 @@ struct RocksHome final : Home {
   std::unique_ptr<RocksDocumentStore> held;
 };
 
+struct JetStreamHome final : Home {
+  JetStreamHome() { open(); }
+  void open() override { node.open(cluster); }
+  DocumentStore& store() override { return *node.store; }
+
+  const std::string cluster = test::new_cluster();
+  test::JetStreamNode node;
+};
+
 std::unique_ptr<Home> (*const kHomes[])() = {
-    []() -> std::unique_ptr<Home> { return std::make_unique<RocksHome>(); }};
+    []() -> std::unique_ptr<Home> { return std::make_unique<RocksHome>(); },
+    []() -> std::unique_ptr<Home> { return std::make_unique<JetStreamHome>(); }};
 
 v1::Document document(const DocumentKey& key, std::uint64_t revision, const std::string& body) {
   v1::Document out;

@@ -1,5 +1,6 @@
 #include "runtime/entity/entities.hpp"
 
+#include <atomic>
 #include <caf/actor_system.hpp>
 #include <caf/scoped_actor.hpp>
 #include <caf/send.hpp>
@@ -8,6 +9,7 @@
 
 #include "runtime/address.hpp"
 #include "runtime/entity/messages.hpp"
+#include "runtime/entity/region.hpp"
 #include "runtime/journal/rocks_journal.hpp"
 #include "runtime/system.hpp"
 #include "tests/faults/fault_environment.hpp"
@@ -60,6 +62,91 @@ struct Node {
 std::string counter(int n) {
   return "counter/t/" + std::to_string(n);
 }
+
+/// Has a command wait until one of the nodes has its shard.
+class Elsewhere : public caf::event_based_actor {
+ public:
+  Elsewhere(caf::actor_config& config, std::vector<Entities*>& nodes)
+      : event_based_actor(config), nodes_(nodes) {}
+  caf::behavior make_behavior() override {
+    return {
+        [this](Request& request) {
+          const auto self = caf::actor_cast<caf::actor>(this);
+          pass_on({std::move(request), [self, promise = make_response_promise()](Answer answer) {
+                     caf::anon_send(self, Run{[promise, answer = std::move(answer)]() mutable {
+                                      if (answer)
+                                        promise.deliver(std::move(*answer));
+                                      else
+                                        promise.deliver(to_caf(answer.error()));
+                                    }});
+                   }});
+        },
+        [this](Asked& asked) { pass_on(std::move(asked)); },
+        [](Run& task) { task.run(); },
+    };
+  }
+
+ private:
+  void pass_on(Asked asked) {
+    for (auto* node : nodes_)
+      if (node->here(asked.request.shard))
+        return node->ask(std::move(asked.request), std::move(asked.respond));
+    delayed_send(this, std::chrono::milliseconds(1), std::move(asked));
+  }
+  std::vector<Entities*>& nodes_;
+};
+
+/// Nodes of a cluster in one process, over one journal.
+struct Nodes {
+  explicit Nodes(FaultEnvironment& environment) {
+    auto opened = RocksJournal::open("/data", environment);
+    REQUIRE(opened);
+    journal = std::move(*opened);
+    HostOptions options;
+    options.clustered = true;
+    for (int i = 0; i < 2; ++i) {
+      metrics.push_back(std::make_unique<Metrics>("node"));
+      nodes.push_back(std::make_unique<Entities>(
+          Entities::Parts{system, environment, kinds, *journal, commits, reads, *metrics.back(), "node"},
+          options, true, 2));
+      all.push_back(nodes.back().get());
+      nodes.back()->on_lost([this](ShardEpoch) { ++lost; });
+    }
+    elsewhere = system.spawn<Elsewhere>(all);
+    for (auto& node : nodes) {
+      node->set_elsewhere(elsewhere);
+      REQUIRE_FALSE(node->start());
+    }
+  }
+  ~Nodes() {
+    for (auto& node : nodes) node->stop();
+    caf::anon_send_exit(elsewhere, caf::exit_reason::user_shutdown);
+    caf::scoped_actor {
+      system
+      } -> wait_for(elsewhere);
+    elsewhere = nullptr;
+    nodes.clear();
+  }
+  std::future<Answer> ask(unsigned node, const std::string& address, MessagePtr command,
+                          bool here_only = false) {
+    auto answer = std::make_shared<std::promise<Answer>>();
+    auto request = nodes[node]->request(address, std::move(command));
+    request->here_only = here_only;
+    nodes[node]->ask(std::move(*request), [answer](Answer a) { answer->set_value(std::move(a)); });
+    return answer->get_future();
+  }
+
+  SystemConfig config{VirtualTime::Config::limits()};
+  caf::actor_system system{config};
+  Kinds kinds = all_kinds();
+  std::unique_ptr<Journal> journal;
+  ThreadPool commits{1}, reads{2};
+  std::vector<std::unique_ptr<Metrics>> metrics;
+  std::vector<std::unique_ptr<Entities>> nodes;
+  std::vector<Entities*> all;
+  caf::actor elsewhere;
+  std::atomic<int> lost{0};
+};
 
 }  // namespace
 
@@ -157,6 +244,56 @@ TEST_CASE("past the credit of a shard, commands are refused before they reach a 
     if (answer.valid()) CHECK(answer.get());
   environment.disk().on_sync(nullptr);
   CHECK(node.total(counter(1)) == 4);
+}
+
+TEST_CASE("shards move between nodes under load, and nobody is refused") {
+  FaultEnvironment environment;
+  Nodes cluster(environment);
+  std::vector<std::future<Answer>> answers;
+  for (int i = 0; i < 100; ++i)
+    answers.push_back(cluster.ask(i % 2, counter(i), std::make_shared<Add>(make_add(1))));
+  CHECK(cluster.ask(0, counter(0), std::make_shared<GetTotal>(), true).get().error().type == "not-here");
+  std::vector<std::uint32_t> shards;
+  std::vector<ShardEpoch> first;
+  for (std::uint32_t shard = 0; shard < kShards; ++shard) {
+    shards.push_back(shard);
+    first.push_back({shard, 1});
+  }
+  cluster.nodes[0]->take(first);
+  constexpr int kMoves = 6;
+  caf::scoped_actor self(cluster.system);
+  int sent = 100;
+  for (int move = 0; move < kMoves; ++move) {
+    auto& from = *cluster.nodes[static_cast<unsigned>(move % 2)];
+    auto& to = *cluster.nodes[static_cast<unsigned>(1 - move % 2)];
+    for (; sent < 100 + 400 * (move + 1); ++sent)
+      answers.push_back(cluster.ask(sent % 2, counter(sent % 100), std::make_shared<Add>(make_add(1))));
+    auto left = std::make_shared<std::atomic<std::size_t>>(shards.size());
+    auto gone = std::make_shared<std::promise<void>>();
+    from.release(shards,
+                 [&to, left, gone, epoch = static_cast<std::uint64_t>(move + 2)](std::uint32_t shard) {
+                   to.take({{shard, epoch}});
+                   if (--*left == 0) gone->set_value();
+                 });
+    const auto request = *cluster.nodes[0]->request(counter(1), std::make_shared<GetTotal>());
+    self->request(cluster.nodes[0]->region(request.shard), caf::infinite, request)
+        .receive([](const MessagePtr&) {}, [](const caf::error&) { FAIL("refused"); });
+    gone->get_future().wait();
+  }
+  for (auto& answer : answers) REQUIRE(answer.get());
+  std::int64_t sum = 0;
+  for (int i = 0; i < 100; ++i) {
+    const auto answer = cluster.ask(0, counter(i), std::make_shared<GetTotal>()).get();
+    REQUIRE(answer);
+    sum += static_cast<const Total&>(**answer).total();
+  }
+  CHECK(sum == sent);
+  CHECK(cluster.lost == 0);
+  cluster.nodes[0]->drop(shards);
+  cluster.nodes[1]->drop(shards);
+  std::promise<std::vector<ShardStatus>> seen;
+  cluster.nodes[0]->shards([&](std::vector<ShardStatus> all) { seen.set_value(std::move(all)); });
+  for (const auto& one : seen.get_future().get()) REQUIRE(one.state == "elsewhere");
 }
 
 TEST_CASE("operators see every shard, and an entity as it is") {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <set>
 
 #include "runtime/address.hpp"
 #include "runtime/journal/rocks_journal.hpp"
@@ -26,15 +27,66 @@ const std::string& key_in(std::uint32_t shard, unsigned n) {
   return keys[n];
 }
 
+/// A journal that takes whatever anybody writes.
+class Unfenced final : public Journal {
+ public:
+  explicit Unfenced(std::unique_ptr<Journal> journal) : journal_(std::move(journal)) {}
+  std::vector<Result<Head>> open(std::span<const std::uint32_t> shards,
+                                 std::optional<std::uint64_t>) override {
+    return journal_->open(shards, std::nullopt);
+  }
+  std::vector<std::optional<Error>> append(std::span<const Append> appends, bool sync) override {
+    std::vector<Append> all(appends.begin(), appends.end());
+    std::map<std::uint32_t, std::uint64_t> last;
+    for (auto& append : all) {
+      const auto head = journal_->head(append.shard);
+      auto& after = last.emplace(append.shard, head->last).first->second;
+      append.epoch = head->epoch;
+      append.after = after;
+      after += append.records.size();
+    }
+    return journal_->append(all, sync);
+  }
+  std::optional<Error> sync() override { return journal_->sync(); }
+  Result<Head> head(std::uint32_t shard) const override { return journal_->head(shard); }
+  std::optional<Error> read(std::uint32_t shard, std::uint64_t after,
+                            const VisitRecord& visit) const override {
+    return journal_->read(shard, after, visit);
+  }
+  std::vector<Result<std::optional<std::string>>> get(Table table,
+                                                      std::span<const RowKey> keys) const override {
+    return journal_->get(table, keys);
+  }
+  std::optional<Error> scan(Table table, std::uint32_t shard, std::string_view from,
+                            const VisitRow& visit) const override {
+    return journal_->scan(table, shard, from, visit);
+  }
+  std::optional<Error> truncate(std::uint32_t shard, std::uint64_t upto,
+                                std::span<const Write> bases) override {
+    return journal_->truncate(shard, upto, bases);
+  }
+  std::uint64_t bytes_written() const override { return journal_->bytes_written(); }
+
+ private:
+  const std::unique_ptr<Journal> journal_;
+};
+
+HostOptions host_options(const WorldOptions& world) {
+  auto options = world.host;
+  options.clustered = world.clustered;
+  return options;
+}
+
 }  // namespace
 
 class World::Port final : public HostPort {
  public:
-  Port(World& world, std::vector<std::uint32_t> shards)
+  Port(World& world, unsigned number, std::vector<std::uint32_t> shards)
       : host(
-            world.options_.host, shards, world.kinds(), *world.journal_, world.environment,
+            host_options(world.options_), shards, world.kinds(), *world.journal_, world.environment,
             [&world](const std::string& kind) -> KindProbe& { return world.probe(kind); }, *this),
         world_(world),
+        number_(number),
         life_(world.life_) {}
 
   void offload(std::function<Then()> work) override {
@@ -58,7 +110,7 @@ class World::Port final : public HostPort {
     world_.environment.carry(from, to,
                              [&world = world_, request = std::move(request), answer = std::move(answer)] {
                                world.post(Task::message, [&world, request, answer] {
-                                 if (world.running()) world.host_of(request.shard).handle(request, answer);
+                                 if (world.running()) world.target(request).handle(request, answer);
                                });
                              });
   }
@@ -77,10 +129,29 @@ class World::Port final : public HostPort {
     world_.timers_.emplace(world_.now() + kCompany, [this] { host.flush(); });
   }
 
+  void elsewhere(Request request, Respond respond) override {
+    world_.post(Task::message, [this, request = std::move(request), respond = std::move(respond)] {
+      world_.dispatch(request, respond);
+    });
+  }
+  void here(std::uint32_t shard, bool is) override {
+    if (!is) {
+      has.erase(shard);
+    } else if (has.insert(shard).second) {
+      for (auto& [request, respond] : std::exchange(world_.elsewhere_[shard], {}))
+        elsewhere(std::move(request), std::move(respond));
+    }
+  }
+  void lost(ShardEpoch shard) override {
+    if (world_.on_lost) world_.on_lost(number_, shard);
+  }
+
   Host host;
+  std::set<std::uint32_t> has;
 
  private:
   World& world_;
+  const unsigned number_;
   const std::uint64_t life_;
 };
 
@@ -97,12 +168,25 @@ std::optional<Error> World::start() {
   auto journal = RocksJournal::open("/data", environment);
   if (!journal) return journal.error();
   journal_ = std::move(*journal);
+  if (options_.unfenced) journal_ = std::make_unique<Unfenced>(std::move(journal_));
+  if (options_.clustered) {
+    for (unsigned i = 0; i < options_.hosts; ++i)
+      ports_.push_back(std::make_unique<Port>(*this, i, options_.shards));
+    for (unsigned n = 0; n < options_.shards.size(); ++n) {
+      const auto shard = options_.shards[n];
+      const auto head = journal_->head(shard);
+      placement_[shard] = {n % options_.hosts, head->epoch + 1};
+      take(shard);
+    }
+    run();
+    return std::nullopt;
+  }
   auto first = std::make_shared<std::optional<Error>>();
   for (unsigned i = 0; i < options_.hosts; ++i) {
     std::vector<std::uint32_t> shards;
     for (std::size_t n = i; n < options_.shards.size(); n += options_.hosts)
       shards.push_back(options_.shards[n]);
-    ports_.push_back(std::make_unique<Port>(*this, std::move(shards)));
+    ports_.push_back(std::make_unique<Port>(*this, i, std::move(shards)));
     ports_.back()->host.open([first](std::optional<Error> error) {
       if (error && !*first) *first = std::move(error);
     });
@@ -125,6 +209,8 @@ void World::crash() {
   tasks_.clear();
   timers_.clear();
   to_commit_.clear();
+  placement_.clear();
+  elsewhere_.clear();
   ports_.clear();
   journal_.reset();
 }
@@ -216,7 +302,8 @@ World::Reply World::send(const std::string& address, MessagePtr command, const E
   request->deadline = envelope.deadline;
   request->actor = envelope.actor;
   request->trace = envelope.trace;
-  auto& host = host_of(request->shard);
+  request->here_only = envelope.here_only;
+  auto& host = target(*request);
   host.handle(*std::move(request), [reply](Answer answer) {
     if (*reply) throw std::logic_error("a command was answered twice");
     reply->emplace(std::move(answer));
@@ -269,9 +356,75 @@ std::string World::entity(std::string_view kind, unsigned n) const {
   return std::string(kind) + "/t/" + key_in(shard_at(n), n / shards);
 }
 
+void World::move(std::uint32_t shard, unsigned to) {
+  const auto from = place(shard);
+  const std::vector<std::uint32_t> one{shard};
+  ports_[from.host]->host.release(one, [this, to, from, life = life_](std::uint32_t released) {
+    post(Task::message, [this, released, to, from, life] {
+      auto& now = placement_.at(released);
+      if (life != life_ || now.epoch != from.epoch) return;  // seized meanwhile
+      now = {to, from.epoch + 1};
+      take(released);
+    });
+  });
+}
+
+void World::seize(std::uint32_t shard, unsigned by) {
+  placement_.at(shard) = {by, place(shard).epoch + 1};
+  take(shard);
+}
+
+void World::release(std::uint32_t shard, const std::function<void()>& released) {
+  const std::vector<std::uint32_t> one{shard};
+  host_of(shard).release(one, [released](std::uint32_t) { released(); });
+}
+
+void World::drop(std::uint32_t shard) {
+  const std::vector<std::uint32_t> one{shard};
+  host_of(shard).drop(one);
+}
+
+void World::take(std::uint32_t shard) {
+  const auto [host, epoch] = place(shard);
+  const std::vector<ShardEpoch> one{{shard, epoch}};
+  ports_[host]->host.take(one);
+}
+
+Host& World::host(unsigned number) const {
+  return ports_[number]->host;
+}
+
+bool World::here(unsigned host, std::uint32_t shard) const {
+  return ports_[host]->has.contains(shard);
+}
+
+std::size_t World::elsewhere() const {
+  std::size_t n = 0;
+  for (const auto& [shard, waiting] : elsewhere_) n += waiting.size();
+  return n;
+}
+
+Host& World::target(const Request& request) const {
+  if (misroute)
+    if (const auto other = misroute(request)) return host(*other);
+  return host_of(request.shard);
+}
+
+void World::dispatch(const Request& request, const Respond& respond) {
+  if (here(place(request.shard).host, request.shard)) return host_of(request.shard).handle(request, respond);
+  elsewhere_[request.shard].emplace_back(request, respond);
+}
+
 Host& World::host_of(std::uint32_t shard) const {
+  if (options_.clustered) return host(place(shard).host);
   const auto at = std::ranges::find(options_.shards, shard) - options_.shards.begin();
   return ports_[static_cast<std::size_t>(at) % ports_.size()]->host;
+}
+
+ShardStatus World::status(std::uint32_t shard, unsigned number) const {
+  for (const auto& one : host(number).status())
+    if (one.shard == shard) return one;
+  return {};
 }
 
 ShardStatus World::status(std::uint32_t shard) const {

@@ -30,6 +30,7 @@ struct Envelope {
   std::int64_t deadline = 0;
   std::string actor = {};
   std::string trace = {};
+  bool here_only = false;
 };
 
 struct WorldOptions {
@@ -39,6 +40,8 @@ struct WorldOptions {
   HostOptions host = {};
   bool shuffled = false;         ///< tasks run in random order, instead of that of their queue
   const Kinds* kinds = nullptr;  ///< by default all_kinds()
+  bool clustered = false;        ///< each host is a node of a cluster: shards move between them
+  bool unfenced = false;         ///< the journal takes any epoch, and any record for the next one
 };
 
 /// A node without threads and without CAF: hosts that share a few shards, one journal on files in memory.
@@ -76,6 +79,29 @@ class World {
   void connected(std::string_view name);
   /// Sees what goes to the journal, right before it does.
   std::function<void(const Append&)> on_append;
+  // A cluster: all hosts share one journal, and the placement says who is to have a shard; at first its hosts
+  // take turns. Commands go to whom the placement names, and wait while it is not there.
+  struct Place {
+    unsigned host = 0;
+    std::uint64_t epoch = 0;
+  };
+  Place place(std::uint32_t shard) const { return placement_.at(shard); }
+  /// As planned: the host that has it gives it away, then the other one takes it.
+  void move(std::uint32_t shard, unsigned to);
+  /// Somebody takes it in the next epoch, and nobody tells the host that has it.
+  void seize(std::uint32_t shard, unsigned by);
+  void release(std::uint32_t shard, const std::function<void()>& released);
+  void drop(std::uint32_t shard);
+  /// Has its host take it as the placement says.
+  void take(std::uint32_t shard);
+  Host& host(unsigned number) const;
+  /// Whether the host says that it is there.
+  bool here(unsigned host, std::uint32_t shard) const;
+  std::size_t elsewhere() const;  ///< commands that wait
+  /// A sender who knows an older placement: the host that gets a command instead, or nothing.
+  std::function<std::optional<unsigned>(const Request&)> misroute;
+  std::function<void(unsigned host, ShardEpoch)> on_lost;
+
   void hold_commits(bool hold) { hold_commits_ = hold; }
   void hold_work(bool hold) { hold_work_ = hold; }
 
@@ -115,6 +141,7 @@ class World {
 
   // What to look at.
   ShardStatus status(std::uint32_t shard) const;
+  ShardStatus status(std::uint32_t shard, unsigned host) const;
   std::uint64_t resident() const;
   std::vector<v1::JournalRecord> records(std::uint32_t shard) const;
   std::vector<v1::DeadLetter> dead_letters() const;
@@ -142,6 +169,8 @@ class World {
   };
   void post(Task::Kind kind, std::function<void()> run) { tasks_.push_back({kind, std::move(run)}); }
   void commit_group();
+  Host& target(const Request& request) const;
+  void dispatch(const Request& request, const Respond& respond);
   bool due(const Task& task) const;
   Answer answer_of(const Reply& reply);
 
@@ -153,6 +182,8 @@ class World {
   std::deque<Task> tasks_;
   std::multimap<std::int64_t, std::function<void()>> timers_;
   std::vector<Waiting> to_commit_;
+  std::map<std::uint32_t, Place> placement_;
+  std::map<std::uint32_t, std::deque<std::pair<Request, Respond>>> elsewhere_;  ///< by shard
   bool hold_commits_ = false, hold_work_ = false;
 };
 

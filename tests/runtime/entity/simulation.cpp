@@ -17,9 +17,14 @@ constexpr std::size_t kUnderWay = 24;
 
 class Simulation {
  public:
-  Simulation(std::uint64_t seed, const Sabotage& sabotage)
-      : random_(seed ^ 0x5eed), lying_disk_(sabotage.lying_disk), world_(options(seed, sabotage)) {
+  Simulation(std::uint64_t seed, bool clustered, const Sabotage& sabotage)
+      : random_(seed ^ 0x5eed),
+        clustered_(clustered),
+        lying_disk_(sabotage.lying_disk),
+        world_(options(seed, sabotage)) {
     world_.endpoint = [this](const Letter& letter, const Respond& respond) { pay(letter, respond); };
+    world_.on_lost = [this](unsigned, ShardEpoch) { ++verdict_.lost; };
+    if (clustered) world_.misroute = [this](const Request& request) { return mislead(request); };
   }
 
   Verdict run();
@@ -32,6 +37,8 @@ class Simulation {
   void step();
   void start();
   void break_something();
+  void move_something();
+  std::optional<unsigned> mislead(const Request& request);
   void command();
   Transfer transfer();
   void issue(Op& op);
@@ -51,7 +58,7 @@ class Simulation {
   };
 
   Random random_;
-  const bool lying_disk_;
+  const bool clustered_, lying_disk_;
   World world_;
   Ledger ledger_;
   std::vector<UnderWay> under_way_;
@@ -76,7 +83,9 @@ WorldOptions Simulation::options(std::uint64_t seed, const Sabotage& sabotage) {
   all.seed = seed;
   all.shuffled = true;
   all.kinds = &kinds_and_till();
-  all.hosts = 1 + below(3);
+  all.hosts = (clustered_ ? 2 : 1) + below(3);
+  all.clustered = clustered_;
+  all.unfenced = sabotage.no_fence;
   auto& host = all.host;
   host.max_resident = chance(0.5) ? 2 + below(6) : 1'000;
   host.idle_ms = 100 + below(3'000);
@@ -123,6 +132,7 @@ Verdict Simulation::run() {
 }
 
 void Simulation::step() {
+  if (clustered_ && chance(0.05)) move_something();
   const auto what = random_.uniform();
   if (what < 0.4)
     command();
@@ -177,6 +187,38 @@ void Simulation::break_something() {
     default:
       return environment.network({});
   }
+}
+
+void Simulation::move_something() {
+  const auto shard = world_.shard_at(below(static_cast<std::uint32_t>(world_.options_.shards.size())));
+  const auto what = random_.uniform();
+  if (what < 0.5) {
+    ++verdict_.moved;
+    return world_.move(shard, below(world_.options_.hosts));
+  }
+  if (what < 0.8) {
+    ++verdict_.seized;
+    return world_.seize(shard, below(world_.options_.hosts));
+  }
+  ++verdict_.dropped;
+  world_.drop(shard);
+  world_.take(shard);
+}
+
+/// Whoever had the shard and does not know that it is gone gets some of what it cannot refuse: what it says
+/// without writing anything down may be out of date.
+std::optional<unsigned> Simulation::mislead(const Request& request) {
+  const auto& command = *request.command;
+  const bool takes = dynamic_cast<const Add*>(&command) || dynamic_cast<const AddRelaxed*>(&command) ||
+                     dynamic_cast<const Deposit*>(&command) || dynamic_cast<const Credit*>(&command);
+  if (calm_ || !takes) return std::nullopt;
+  for (unsigned host = 0; host < world_.options_.hosts; ++host) {
+    if (host == world_.place(request.shard).host || !world_.here(host, request.shard) || chance(0.3))
+      continue;
+    ++verdict_.misled;
+    return host;
+  }
+  return std::nullopt;
 }
 
 /// The node is gone, and with it whatever it had not answered.
@@ -366,7 +408,11 @@ void Simulation::quiet() {
 }  // namespace
 
 Verdict simulate(std::uint64_t seed, const Sabotage& sabotage) {
-  return Simulation(seed, sabotage).run();
+  return Simulation(seed, false, sabotage).run();
+}
+
+Verdict simulate_cluster(std::uint64_t seed, const Sabotage& sabotage) {
+  return Simulation(seed, true, sabotage).run();
 }
 
 }  // namespace cx::test

@@ -20,9 +20,9 @@ std::string list(const std::vector<std::string>& faults) {
 }
 
 /// Whether one of a few seeds shows the mistake.
-bool is_caught(const Sabotage& sabotage) {
+bool is_caught(const Sabotage& sabotage, Verdict (*simulation)(std::uint64_t, const Sabotage&) = simulate) {
   for (std::uint64_t seed = 1; seed <= 30; ++seed)
-    if (!simulate(seed, sabotage).faults.empty()) return true;
+    if (!simulation(seed, sabotage).faults.empty()) return true;
   return false;
 }
 
@@ -63,6 +63,44 @@ TEST_CASE("whatever breaks, what was acknowledged is so, and nothing is so twice
   CHECK(sum.repaid > 0);
 }
 
+TEST_CASE("whichever way shards move, what was acknowledged is so, and nothing is so twice") {
+  const auto only = from_environment("CX_SEED", 0);
+  const auto first = only != 0 ? only : 1;
+  const auto last = only != 0 ? only : from_environment("CX_SEEDS", 25);
+  Verdict sum;
+  for (auto seed = first; seed <= last; ++seed) {
+    const auto verdict = simulate_cluster(seed);
+    CHECK_MESSAGE(verdict.faults.empty(), "CX_SEED=" << seed << " shows it again:" << list(verdict.faults));
+    sum.records += verdict.records;
+    sum.acknowledged += verdict.acknowledged;
+    sum.unknown += verdict.unknown;
+    sum.moved += verdict.moved;
+    sum.seized += verdict.seized;
+    sum.dropped += verdict.dropped;
+    sum.lost += verdict.lost;
+    sum.misled += verdict.misled;
+    sum.disk_faults += verdict.disk_faults;
+    sum.repaid += verdict.repaid;
+  }
+  MESSAGE("seeds ", last - first + 1, ", records ", sum.records, ", acknowledged ", sum.acknowledged,
+          ", unknown ", sum.unknown, ", moved ", sum.moved, ", seized ", sum.seized, ", dropped ",
+          sum.dropped, ", lost ", sum.lost, ", misled ", sum.misled, ", disk faults ", sum.disk_faults,
+          ", paid again ", sum.repaid);
+  if (only != 0) return;
+  CHECK(sum.acknowledged > 100 * last);
+  CHECK(sum.moved > 10 * last);
+  CHECK(sum.seized > 5 * last);
+  CHECK(sum.dropped > 5 * last);
+  CHECK(sum.lost > last);
+  CHECK(sum.misled > last);
+  CHECK(sum.disk_faults > last);
+}
+
+TEST_CASE("a seed decides everything, in a cluster, too") {
+  const auto seed = from_environment("CX_SEED", 7);
+  CHECK(simulate_cluster(seed).digest == simulate_cluster(seed).digest);
+}
+
 TEST_CASE("a seed decides everything") {
   const auto seed = from_environment("CX_SEED", 7);
   const auto once = simulate(seed), again = simulate(seed);
@@ -93,6 +131,20 @@ TEST_CASE("the audit finds a message within a shard that nobody wrote down") {
   Sabotage sabotage;
   sabotage.host.lost_rows = true;
   CHECK(is_caught(sabotage));
+}
+
+TEST_CASE("the audit finds a journal without a fence") {
+  Sabotage sabotage;
+  sabotage.no_fence = true;
+  CHECK(is_caught(sabotage, simulate_cluster));
+}
+
+TEST_CASE("in a cluster, too, the audit finds an answer before the append, and a message taken twice") {
+  Sabotage early, twice;
+  early.host.reply_early = true;
+  twice.host.no_dedupe = true;
+  CHECK(is_caught(early, simulate_cluster));
+  CHECK(is_caught(twice, simulate_cluster));
 }
 
 TEST_CASE("the audit finds a disk that does not sync") {

@@ -9,6 +9,7 @@
 
 #include "runtime/journal/rocks_journal.hpp"
 #include "tests/faults/fault_environment.hpp"
+#include "tests/runtime/journal/jetstream_home.hpp"
 
 namespace cx::test {
 
@@ -74,7 +75,7 @@ struct DiskHome : TempDirectory, RocksHome {
   static constexpr int kExamples = 10;
 };
 
-#define JOURNAL_HOMES MemoryHome, DiskHome
+#define JOURNAL_HOMES MemoryHome, DiskHome, JetStreamHome, ColdJetStreamHome
 
 // What the tests say often.
 

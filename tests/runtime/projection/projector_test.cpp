@@ -462,4 +462,62 @@ TEST_CASE("projections on several threads keep up with a writer and end in the m
   CHECK(two.rows() == f.expected());
 }
 
+TEST_CASE("a shard that is another node's is left alone, its log is kept, and it goes on where it was") {
+  with_each_home([](Fixture& f, test::Tally& tally) {
+    bool away = false;
+    tally.elsewhere = [&](std::uint32_t shard) { return away && shard == 3; };
+    for (const std::uint32_t shard : {3U, 4U}) f.append(shard, 10);
+    auto projector = f.projector({&tally});
+    for (int polls = 0; polls < 2; ++polls) f.poll(*projector);  // the second syncs
+    CHECK(tally.projected == 20);
+    CHECK(projector->retain_after(3) == 10);
+
+    away = true;
+    f.poll(*projector);
+    for (const std::uint32_t shard : {3U, 4U}) f.append(shard, 5);
+    for (const std::uint32_t shard : {3U, 4U}) projector->notify(shard);
+    for (int polls = 0; polls < 2; ++polls) f.poll(*projector);
+    CHECK(tally.projected == 25);
+    CHECK(projector->status().front().lag_records == 0);
+    CHECK(projector->retain_after(3) == 0);  // whoever has it knows
+    CHECK(projector->retain_after(4) == 15);
+
+    away = false;
+    f.poll(*projector);
+    CHECK(tally.projected == 30);
+    CHECK(tally.rows() == f.expected());
+    f.poll(*projector);
+    CHECK(projector->retain_after(3) == 15);
+    CHECK(projector->status().front().total == 30);
+  });
+}
+
+TEST_CASE("what stands in the way of a shard goes with it, and a node that begins without shards gets them") {
+  with_each_home([](Fixture& f, test::Tally& tally) {
+    bool away = true;
+    tally.elsewhere = [&](std::uint32_t) { return away; };
+    tally.hook = [](const v1::JournalRecord& record) -> std::optional<Error> {
+      if (record.shard() == 3) return kRefused;
+      return std::nullopt;
+    };
+    for (const std::uint32_t shard : {3U, 4U}) f.append(shard, 10);
+    auto projector = f.projector({&tally});
+    f.poll(*projector);
+    CHECK(tally.projected == 0);
+    CHECK(projector->status().front().total == 0);
+    away = false;
+    f.poll(*projector);
+    CHECK(tally.rows().size() > 0);
+    CHECK(projector->status().front().stuck.size() == 1);
+    away = true;
+    f.poll(*projector);
+    CHECK(projector->status().front().stuck.empty());
+    CHECK(projector->status().front().lag_records == 0);
+    away = false;
+    tally.hook = nullptr;
+    f.poll(*projector);
+    CHECK(tally.rows() == f.expected());
+  });
+}
+
 }  // namespace cx

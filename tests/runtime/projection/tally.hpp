@@ -37,7 +37,10 @@ class Tally : public Projection {
   /// As after a crash of the process.
   virtual void reopen() = 0;
 
+  bool takes(std::uint32_t shard) const override { return !elsewhere || !elsewhere(shard); }
+
   std::function<std::optional<Error>(const v1::JournalRecord&)> hook;
+  std::function<bool(std::uint32_t shard)> elsewhere;
   std::uint64_t projected = 0;  ///< what was taken back included
   std::uint32_t version_ = 1;
   std::string name_ = "tally";

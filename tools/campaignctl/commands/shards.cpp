@@ -39,6 +39,22 @@ std::string summary_of(const json::array& shards, const json::value& as_of) {
                             printable(plain(as_of)));
 }
 
+std::vector<Column> columns(bool healthy) {
+  return {{"shard"},
+          {"node"},
+          {"state"},
+          {"epoch"},
+          {"first"},
+          {"last"},
+          {"checkpoint"},
+          {"resident"},
+          {"dirty"},
+          {"outbox"},
+          {"uncommitted", true},
+          {"next", true},
+          {"error", healthy}};
+}
+
 Outcome<Report> shards(const Call& call) {
   const auto limit = call.limit();
   if (!limit) return limit.error();
@@ -52,9 +68,7 @@ Outcome<Report> shards(const Call& call) {
   if (*limit > 0 && lines.size() > *limit) lines.resize(*limit);
   const bool healthy = std::all_of(lines.begin(), lines.end(),
                                    [](const auto& shard) { return plain(at(shard, "error")).empty(); });
-  report.columns = {{"shard"},         {"state"},    {"epoch"}, {"first"},  {"last"},
-                    {"checkpoint"},    {"resident"}, {"dirty"}, {"outbox"}, {"uncommitted", true},
-                    {"error", healthy}};
+  report.columns = columns(healthy);
   for (const auto& shard : lines)
     if (shard.is_object()) report.rows.push_back({"shard/" + plain(at(shard, "shard")), shard.get_object()});
   (*answer)["shards"] = std::move(lines);
@@ -62,16 +76,70 @@ Outcome<Report> shards(const Call& call) {
   return report;
 }
 
+Outcome<Report> show(const Call& call) {
+  auto number = call.value("SHARD");
+  if (number.starts_with("shard/")) number.erase(0, std::string_view("shard/").size());
+  auto request = request_of("cx.v1.Operations.GetShard");
+  request.path = "/v1/shards/" + encode_segment(number);
+  const auto shard = ask_object(call, request);
+  if (!shard) return shard.error();
+  Report report;
+  report.document = to_json(*shard, true);
+  report.columns = columns(plain(at(*shard, "error")).empty());
+  report.rows.push_back({"shard/" + plain(at(*shard, "shard")), *shard});
+  return report;
+}
+
+Outcome<Report> rebalance(const Call& call) {
+  auto request = request_of("cx.v1.Operations.RebalanceShards");
+  request.body = to_json(json::object{{"dry_run", call.has("dry-run")}}, false);
+  const auto answer = ask_object(call, request);
+  if (!answer) return answer.error();
+  Report report;
+  report.document = to_json(*answer, true);
+  report.columns = {{"shard"}, {"from"}, {"to"}};
+  for (const auto& move : list(at(*answer, "moves")))
+    if (move.is_object()) report.rows.push_back({"shard/" + plain(at(move, "shard")), move.get_object()});
+  report.summary = report.rows.empty() ? "every shard is where it belongs"
+                                       : fmt::format("{} shards {}, as of placement {}", report.rows.size(),
+                                                     call.has("dry-run") ? "would move" : "are to move",
+                                                     plain(at(*answer, "table_version")));
+  return report;
+}
+
 }  // namespace
 
-Command shards_command() {
-  Command command{"shards",
-                  "Show the shards of the node, the worst line first",
-                  {"campaignctl shards --limit 10", "campaignctl shards --watch"}};
-  command.flags = asking();
-  command.flags.insert(command.flags.end(), {kWatch, kLimit, kNoHeaders});
-  command.run = shards;
-  return command;
+std::vector<Command> shard_commands() {
+  std::vector<Command> all;
+  for (const char* path : {"shards", "shards list"}) {
+    auto& command =
+        all.emplace_back(Command{path,
+                                 "Show the shards, the worst line first",
+                                 {"campaignctl shards --limit 10", "campaignctl shards list --watch"}});
+    command.flags = asking();
+    command.flags.insert(command.flags.end(), {kWatch, kLimit, kNoHeaders});
+    command.run = shards;
+  }
+
+  Command show_verb{"shards show",
+                    "Show one shard: who has it, and how far its log is",
+                    {"campaignctl shards show 17", "campaignctl shards show 17 -o json"}};
+  show_verb.arguments = {{"SHARD", "Its number, 0 to 1023"}};
+  show_verb.flags = asking();
+  show_verb.flags.insert(show_verb.flags.end(), {kWatch, kNoHeaders});
+  show_verb.run = show;
+  all.push_back(std::move(show_verb));
+
+  Command rebalance_verb{"shards rebalance",
+                         "Have shards move to where they belong",
+                         {"campaignctl shards rebalance --dry-run", "campaignctl shards rebalance"}};
+  rebalance_verb.flags = asking();
+  rebalance_verb.flags.insert(rebalance_verb.flags.end(),
+                              {{"dry-run", 0, "", "Only show what would move"}, kNoHeaders});
+  rebalance_verb.effect = Effect::changes;
+  rebalance_verb.run = rebalance;
+  all.push_back(std::move(rebalance_verb));
+  return all;
 }
 
 }  // namespace cx::ctl

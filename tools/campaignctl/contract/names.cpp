@@ -78,22 +78,6 @@ std::string comment_at(const google::protobuf::FileDescriptor& file, const Path&
 
 }  // namespace
 
-std::string kebab(std::string_view name) {
-  std::string out;
-  for (std::size_t i = 0; i < name.size(); ++i) {
-    const char c = name[i];
-    if (!is_upper(c)) {
-      out += c == '_' ? '-' : c;
-      continue;
-    }
-    const bool starts_word = i > 0 && name[i - 1] != '_' &&
-                             (!is_upper(name[i - 1]) || (i + 1 < name.size() && name[i + 1] >= 'a'));
-    if (starts_word) out += '-';
-    out += static_cast<char>(c - 'A' + 'a');
-  }
-  return out;
-}
-
 std::string short_name(const EnumValueDescriptor& value) {
   std::string out = value.name().substr(shared_prefix(*value.type()));
   for (char& c : out) c = c == '_' ? '-' : is_upper(c) ? static_cast<char>(c - 'A' + 'a') : c;

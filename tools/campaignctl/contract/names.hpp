@@ -5,10 +5,11 @@
 #include <string_view>
 #include <vector>
 
+#include "messages/kebab.hpp"
+
 namespace cx::ctl {
 
-/// Names of the contract as command lines have them: "go-live" for GoLive, "start-at" for start_at.
-std::string kebab(std::string_view name);
+using cx::kebab;
 
 /// An enum's value without the prefix that all of its type share: "in-review" for CAMPAIGN_STAGE_IN_REVIEW.
 std::string short_name(const google::protobuf::EnumValueDescriptor& value);

@@ -1,0 +1,189 @@
+#include <atomic>
+#include <doctest/doctest.h>
+#include <map>
+#include <mutex>
+
+#include "runtime/nats/jetstream.hpp"
+#include "tests/nats/nats_server.hpp"
+#include "tests/nats/waiting.hpp"
+
+namespace cx::nats {
+namespace {
+
+using namespace std::chrono_literals;
+using test::eventually;
+using test::NatsCluster;
+using test::NatsServer;
+
+std::unique_ptr<Connection> open(const v1::NatsConfig& config) {
+  auto connection = Connection::open(config, "test");
+  REQUIRE_MESSAGE(bool(connection), (connection ? "" : connection.error().detail));
+  return std::move(*connection);
+}
+
+/// What a follower was given; checks the order as it comes.
+struct Followed {
+  std::mutex mutex;
+  std::map<std::uint64_t, std::string> messages;
+  std::atomic<std::uint64_t> last = 0;
+  std::atomic<bool> ordered = true;
+  std::atomic<int> caught_up = 0;
+
+  std::unique_ptr<Follower> start(JetStream& jetstream, std::uint64_t from = 0,
+                                  const std::string& subject = "") {
+    return jetstream.follow(
+        "s", subject, from,
+        [this](Stored&& stored) {
+          if (stored.sequence <= last) ordered = false;
+          std::lock_guard lock(mutex);
+          messages.emplace(stored.sequence, stored.subject + ' ' + stored.payload);
+          last = stored.sequence;
+        },
+        [this] { ++caught_up; });
+  }
+};
+
+TEST_CASE("a follower gets what is there, in order, from where it is told, and then what comes") {
+  NatsServer server;
+  const auto connection = open(server.config());
+  JetStream jetstream(*connection, 5s);
+  Followed early;
+  const auto before = early.start(jetstream);  // waits for the stream, too
+  REQUIRE(!jetstream.ensure({.name = "s", .subjects = {"a.*"}}));
+  CHECK(eventually([&] { return early.caught_up > 0; }));
+  constexpr std::uint64_t kMany = 5'000;
+  std::atomic<std::uint64_t> stored = 0;
+  for (std::uint64_t i = 1; i <= kMany; ++i)
+    jetstream.publish("a." + std::to_string(i % 3), std::to_string(i), {{"Number", std::to_string(i)}},
+                      std::nullopt,
+                      [&](const Result<std::uint64_t>& sequence) { stored += sequence ? 1 : 0; });
+  CHECK(eventually([&] { return stored == kMany && early.last == kMany; }));
+  CHECK(early.messages.size() == kMany);
+  CHECK(early.messages[4711] == "a.1 4711");
+
+  Followed late, ahead, filtered;
+  const auto from_4000 = late.start(jetstream, 4000);
+  const auto from_ahead = ahead.start(jetstream, kMany + 3);
+  const auto only_one = filtered.start(jetstream, 0, "a.1");
+  CHECK(eventually([&] { return late.caught_up > 0 && ahead.caught_up > 0 && filtered.caught_up > 0; }));
+  CHECK(late.messages.size() == 1001);
+  CHECK(late.messages.begin()->first == 4000);
+  CHECK(ahead.messages.empty());
+  CHECK(filtered.messages.size() == 1667);
+  for (int i = 0; i < 4; ++i) REQUIRE(jetstream.publish("a.1", "more", {}, std::nullopt));
+  CHECK(eventually(
+      [&] { return late.last == kMany + 4 && ahead.last == kMany + 4 && filtered.last == kMany + 4; }));
+  CHECK(ahead.messages.begin()->first == kMany + 3);
+  CHECK(filtered.messages.size() == 1671);
+  // Purged messages are no gap.
+  REQUIRE(!jetstream.purge("s", "a.2", kMany));
+  Followed rest;
+  const auto rested = rest.start(jetstream);
+  CHECK(eventually([&] { return rest.caught_up > 0; }));
+  CHECK(rest.messages.size() == jetstream.state("s")->messages);
+  for (const auto* each : {&early, &late, &ahead, &filtered, &rest}) CHECK(each->ordered);
+}
+
+/// Publishes until told to stop, and remembers what was acknowledged.
+struct Publisher {
+  Publisher(const v1::NatsConfig& config, int id)
+      : connection(open(config)), thread([this, id] { run(id); }) {}
+  ~Publisher() { stop(); }
+
+  void stop() {
+    stopping = true;
+    if (thread.joinable()) thread.join();
+  }
+
+  void run(int id) {
+    JetStream jetstream(*connection, 2s);
+    for (int i = 0; !stopping; ++i) {
+      const auto payload = std::to_string(id) + '/' + std::to_string(i);
+      const auto sequence = jetstream.publish("a." + std::to_string(id), payload, {}, std::nullopt);
+      if (!sequence) {
+        std::this_thread::sleep_for(20ms);
+        continue;
+      }
+      std::lock_guard lock(mutex);
+      acknowledged.emplace(*sequence, "a." + std::to_string(id) + ' ' + payload);
+      ++count;
+    }
+  }
+
+  std::unique_ptr<Connection> connection;
+  std::mutex mutex;
+  std::map<std::uint64_t, std::string> acknowledged;
+  std::atomic<int> count = 0;
+  std::atomic<bool> stopping = false;
+  std::thread thread;
+};
+
+/// All that was acknowledged reached the follower, in order, as it is in the stream.
+void check_all(JetStream& jetstream, Followed& followed,
+               std::vector<std::unique_ptr<Publisher>>& publishers) {
+  for (auto& publisher : publishers) publisher->stop();
+  Result<StreamState> state = Error{};
+  CHECK(eventually([&] { return bool(state = jetstream.state("s")); }));
+  CHECK(eventually([&] { return followed.last >= state->last; }));
+  CHECK(followed.ordered);
+  std::lock_guard lock(followed.mutex);
+  CHECK(followed.messages.size() == state->messages);
+  for (auto& publisher : publishers)
+    for (const auto& [sequence, text] : publisher->acknowledged) CHECK(followed.messages[sequence] == text);
+}
+
+TEST_CASE("a follower misses nothing when the server restarts under load") {
+  NatsServer server;
+  const auto connection = open(server.config());
+  JetStream jetstream(*connection, 2s);
+  REQUIRE(!jetstream.ensure({.name = "s", .subjects = {"a.*"}}));
+  Followed followed;
+  const auto follower = followed.start(jetstream);
+  std::vector<std::unique_ptr<Publisher>> publishers;
+  for (int i = 0; i < 3; ++i) publishers.push_back(std::make_unique<Publisher>(server.config(), i));
+  for (int round = 0; round < 3; ++round) {
+    const int before = publishers[0]->count;
+    CHECK(eventually([&] { return publishers[0]->count > before + 50; }));
+    round == 0 ? server.stop() : server.kill();
+    server.start();
+  }
+  const int before = publishers[0]->count;
+  CHECK(eventually([&] { return publishers[0]->count > before + 50; }));
+  check_all(jetstream, followed, publishers);
+}
+
+TEST_CASE("a follower misses nothing when servers of three die or stand still under load") {
+  NatsCluster cluster;
+  const auto connection = open(cluster.config());
+  JetStream jetstream(*connection, 2s);
+  REQUIRE(!jetstream.ensure({.name = "s", .subjects = {"a.*"}, .replicas = 3}));
+  Followed followed;
+  const auto follower = followed.start(jetstream);
+  std::vector<std::unique_ptr<Publisher>> publishers;
+  for (int i = 0; i < 2; ++i) publishers.push_back(std::make_unique<Publisher>(cluster.config(), i));
+  const auto some = [&] {
+    const int before = publishers[0]->count;
+    return eventually([&] { return publishers[0]->count > before + 30; });
+  };
+  for (int round = 0; round < 3; ++round) {
+    CHECK(some());
+    std::optional<std::size_t> leader;
+    CHECK(eventually([&] { return (leader = cluster.leader(*connection, "s")).has_value(); }));
+    REQUIRE(leader);
+    auto& server = cluster[*leader];
+    if (round < 2) {
+      server.kill();
+      CHECK(some());  // two of three go on
+      server.start();
+    } else {
+      server.pause();
+      CHECK(some());
+      server.resume();
+    }
+  }
+  CHECK(some());
+  check_all(jetstream, followed, publishers);
+}
+
+}  // namespace
+}  // namespace cx::nats

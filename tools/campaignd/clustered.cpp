@@ -1,0 +1,121 @@
+#include "tools/campaignd/clustered.hpp"
+
+#include <cstdlib>
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+#include "runtime/catalog/jetstream_store.hpp"
+#include "runtime/environment/environment.hpp"
+#include "tools/version.hpp"
+
+namespace cx {
+namespace {
+
+constexpr std::chrono::seconds kPatience{2};  // with other nodes' answers to operators
+
+/// For tests of the tests: they have to notice that nodes write what is no longer theirs.
+bool fence_is_off() {
+  const char* set = std::getenv("CX_TEST_NO_FENCE");
+  return set != nullptr && std::string_view(set) == "1";
+}
+
+}  // namespace
+
+Clustered::Clustered(const v1::NodeConfig& config, nats::JetStream& jetstream)
+    : config_(config), jetstream_(jetstream) {}
+
+Clustered::~Clustered() {
+  stop();
+}
+
+Result<std::unique_ptr<Clustered>> Clustered::open(const v1::NodeConfig& config, Environment& environment,
+                                                   nats::JetStream& jetstream) {
+  std::unique_ptr<Clustered> made(new Clustered(config, jetstream));
+  JetStreamJournal::Parts parts{config.data(), environment, jetstream, config.cluster().name()};
+  parts.replicas = config.nats().replicas();
+  parts.sabotage.no_fence = fence_is_off();
+  if (parts.sabotage.no_fence)
+    spdlog::warn("CX_TEST_NO_FENCE is set: this node corrupts what it shares with others");
+  auto journal = JetStreamJournal::open(std::move(parts));
+  if (!journal) return journal.error();
+  made->journal_ = std::move(*journal);
+  auto documents = JetStreamDocumentStore::open(
+      jetstream, {.cluster = config.cluster().name(), .replicas = config.nats().replicas()},
+      config.data() + "/catalog", environment.files());
+  if (!documents) return documents.error();
+  made->documents_ = std::move(*documents);
+  return made;
+}
+
+std::optional<Error> Clustered::listen(caf::actor_system& system, Entities& entities, Metrics& metrics) {
+  entities_ = &entities;
+  forwarder_ = std::make_unique<cluster::Forwarder>(cluster::Forwarder::Parts{
+      system,
+      [&entities](Request request, Respond respond) { entities.ask(std::move(request), std::move(respond)); },
+      entities.kinds(), system_environment().clock(), metrics, config_.cluster(), config_.node(),
+      std::string(kVersion)});
+  const auto port = forwarder_->listen();
+  if (!port) return port.error();
+  port_ = *port;
+  entities.set_elsewhere(forwarder_->actor());
+  return std::nullopt;
+}
+
+std::optional<Error> Clustered::join(const std::string& http) {
+  const auto& config = config_.cluster();
+  v1::Member member;
+  member.set_node(config_.node());
+  member.set_host(config.host());
+  member.set_port(port_);
+  if (const auto& announce = config.announce(); !announce.empty()) {
+    const auto colon = announce.rfind(':');
+    member.set_host(announce.substr(0, colon));
+    member.set_port(static_cast<std::uint32_t>(std::atoi(announce.c_str() + colon + 1)));
+  }
+  member.set_weight(config.weight());
+  member.set_version(std::string(kVersion));
+  member.set_lease_ms(config.lease_ms());
+  member.set_http(http);
+  coordinator_ = std::make_unique<cluster::Coordinator>(cluster::Coordinator::Parts{
+      jetstream_.connection(), *entities_, system_environment(), config.name(), config_.nats().replicas(),
+      std::move(member), [this](const cluster::TopologyPtr& topology) { forwarder_->update(topology); }});
+  return coordinator_->join();
+}
+
+void Clustered::leave(std::chrono::milliseconds grace) {
+  if (coordinator_) coordinator_->leave(grace);
+}
+
+void Clustered::stop() {
+  coordinator_.reset();
+  if (journal_) journal_->on_applied({});
+  if (forwarder_) forwarder_->stop();
+}
+
+cluster::TopologyPtr Clustered::topology() const {
+  if (auto known = coordinator_ ? coordinator_->topology() : nullptr;
+      known && known->placement.shards_size() > 0)
+    return known;
+  auto none = std::make_shared<cluster::Topology>();
+  none->placement = cluster::empty_placement(kShards);
+  return none;
+}
+
+void Clustered::ask(const std::string& incarnation, MessagePtr question, Respond respond) {
+  forwarder_->ask_node(incarnation, std::move(question), kPatience, std::move(respond));
+}
+
+std::optional<Error> Clustered::drain(const std::string& node, bool drained) {
+  auto error = drained ? coordinator_->drain(node) : coordinator_->undrain(node);
+  if (error && error->type == "unknown-node") error->pointer = "/node";
+  return error;
+}
+
+Result<std::vector<Peers::Move>> Clustered::rebalance(bool dry_run) {
+  std::vector<Move> moves;
+  for (auto& move : dry_run ? coordinator_->plan() : coordinator_->rebalance())
+    moves.push_back({move.shard, std::move(move.from), std::move(move.to)});
+  return moves;
+}
+
+}  // namespace cx

@@ -20,11 +20,11 @@ class Access {
     std::string tenant;           ///< the node's own
     std::string data;             ///< directory; keys that sign tokens go to data/keys
     bool anonymous_bids = false;  ///< in the node's own tenant
-    bool in_cluster = false;      ///< nodes take each other's tokens
     const Clock& clock;
     Catalog& catalog;  ///< with define_access_documents()
     Ask ask;
     Fetch fetch = fetch_by_curl;
+    bool in_cluster = false;  ///< nodes take each other's tokens
   };
   /// Blocks. What is referred to outlives this, and `ask` answers nothing any more when this is destroyed.
   /// Errors name what is wrong in the configuration or in the data

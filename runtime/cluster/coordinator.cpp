@@ -226,10 +226,11 @@ struct Coordinator::Inner {
   /// A server that lost acknowledged messages gives their numbers to others, which the follower would pass
   /// over.
   void look_after_follower() {
+    const auto seen = followed.load();  // before: the stream goes on
     const auto state = jetstream.state(stream);
-    if (!state || state->last >= followed.load()) return;
+    if (!state || state->last >= seen) return;
     spdlog::warn("cluster: stream {} ends at {} although {} has been seen: it is read again", stream,
-                 state->last, followed.load());
+                 state->last, seen);
     follow();
   }
 

@@ -83,12 +83,20 @@ std::optional<Error> JetStreamJournal::check_origin() {
   const auto state = jetstream.state(writer_.stream());
   if (!state) return state.error();
   const auto through = replica_->through();
-  std::uint64_t newest = through.sequence;
+  Replica::Place place;
   for (std::uint32_t shard = 0; shard < kShards; ++shard)
-    newest = std::max(newest, replica_->place(shard).applied);
+    if (const auto other = replica_->place(shard); other.applied > place.applied) place = other;
+  const std::uint64_t newest = std::max(through.sequence, place.applied);
   if (newest > state->last)
     return foreign("it has message " + std::to_string(newest) + ", the stream ends with message " +
                    std::to_string(state->last));
+  if (place.attempt != 0) {
+    const auto written = jetstream.get(writer_.stream(), place.applied);
+    if (!written && written.error().type != "not-found") return written.error();
+    const auto entry = written ? parse_entry(written->payload) : parse_entry({});
+    if (written && (!entry || entry->attempt() != place.attempt))
+      return foreign("message " + std::to_string(place.applied) + " differs");
+  }
   if (through.sequence == 0) return std::nullopt;
   const auto known = jetstream.get(writer_.stream(), through.sequence);
   if (!known && known.error().type == "not-found") return std::nullopt;  // purged

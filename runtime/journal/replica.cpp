@@ -35,7 +35,7 @@ std::string place_key(std::uint32_t shard) {
 }
 
 Write place_row(std::uint32_t shard, const Replica::Place& place) {
-  return {Table::meta, place_key(shard), numbers({place.applied, place.since, place.base})};
+  return {Table::meta, place_key(shard), numbers({place.applied, place.since, place.base, place.attempt})};
 }
 
 Write own_row(const char* name, std::string value) {
@@ -132,7 +132,7 @@ std::optional<Error> Replica::load() {
       through_ = {number(value, 0), number(value, 1)};
     } else if (key == kDamaged) {
       error = Error{Code::internal, "corrupt", std::string(value), ""};
-    } else if (key.size() == 2 && value.size() == 24) {
+    } else if (key.size() == 2 && value.size() == 32) {
       const auto shard =
           (std::uint32_t{static_cast<std::uint8_t>(key[0])} << 8) | static_cast<std::uint8_t>(key[1]);
       if (shard >= kShards) return true;
@@ -140,6 +140,7 @@ std::optional<Error> Replica::load() {
       place.seen = place.applied = number(value, 0);
       place.since = number(value, 1);
       place.base = number(value, 2);
+      place.attempt = number(value, 3);
     }
     return true;
   });
@@ -291,6 +292,7 @@ void Replica::take_one(const LogMessage& message, Batch& batch) {
     apply(message.shard, entry, batch);
   }
   place.applied = place.seen;
+  place.attempt = entry.attempt();
 }
 
 bool Replica::complete(const LogMessage& message, std::optional<v1::ShardEntry>& whole, Batch& batch) {
@@ -383,7 +385,7 @@ std::optional<Error> Replica::end_restore(const v1::Checkpoint& checkpoint, std:
   RocksJournal::Replayed step;
   step.shard = restoring_;
   step.head = {checkpoint.epoch(), checkpoint.first(), checkpoint.last()};
-  Place place{step.head, checkpoint.upto(), checkpoint.upto(), 0, bytes};
+  Place place{step.head, checkpoint.upto(), checkpoint.upto(), 0, bytes, 0};
   const Write row = place_row(restoring_, place);
   if (auto error = rocks_->replay(std::span(&step, 1), std::span(&row, 1))) return failed_ = error;
   places_[restoring_] = place;
@@ -397,7 +399,7 @@ Result<v1::Checkpoint> Replica::image(std::uint32_t shard, const PieceCutter::Pi
   auto error =
       rocks_->image(shard, place_key(shard), [&](const RocksJournal::Image& image) -> std::optional<Error> {
         checkpoint.set_shard(shard);
-        checkpoint.set_upto(image.own && image.own->size() == 24 ? number(*image.own, 0) : 0);
+        checkpoint.set_upto(image.own && image.own->size() == 32 ? number(*image.own, 0) : 0);
         checkpoint.set_epoch(image.head.epoch);
         checkpoint.set_first(image.head.first);
         checkpoint.set_last(image.head.last);

@@ -73,6 +73,7 @@ class Replica {
     std::uint64_t applied = 0;  ///< the same, without parts of one that is not complete
     std::uint64_t since = 0;    ///< bytes of messages since the newest checkpoint
     std::uint64_t base = 0;     ///< bytes of that checkpoint
+    std::uint64_t attempt = 0;  ///< of `applied`; 0 when a checkpoint brought it
   };
   Place place(std::uint32_t shard) const;
 

@@ -232,6 +232,7 @@ Result<StreamState> JetStream::state(const std::string& stream, const std::strin
 
 std::optional<Error> JetStream::purge(const std::string& stream, std::string_view subject,
                                       std::uint64_t below) {
+  if (below == 1) return std::nullopt;  // of which the server would make everything
   object request;
   if (!subject.empty()) request["filter"] = subject;
   if (below > 0) request["seq"] = below;

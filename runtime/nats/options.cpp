@@ -11,7 +11,7 @@
 namespace cx::nats {
 namespace {
 
-Error invalid(std::string field, std::string detail) {
+Error wrong_setting(std::string field, std::string detail) {
   return {Code::invalid_argument, "invalid-config", std::move(detail), "/nats/" + std::move(field)};
 }
 
@@ -20,10 +20,10 @@ Result<std::string> secret(const std::string& field, const std::string& path) {
   std::ifstream file(path, std::ios::binary);
   std::string text{std::istreambuf_iterator<char>(file), {}};
   if (file.bad() || !file.is_open())
-    return invalid(field, fmt::format("nats.{}: {} cannot be read", field, path));
+    return wrong_setting(field, fmt::format("nats.{}: {} cannot be read", field, path));
   if (text.ends_with('\n')) text.pop_back();
   if (text.ends_with('\r')) text.pop_back();
-  if (text.empty()) return invalid(field, fmt::format("nats.{}: {} is empty", field, path));
+  if (text.empty()) return wrong_setting(field, fmt::format("nats.{}: {} is empty", field, path));
   return text;
 }
 
@@ -31,27 +31,27 @@ std::optional<Error> set_servers(natsOptions* options, const v1::NatsConfig& con
   std::vector<const char*> urls;
   for (const auto& url : config.urls()) {
     if (!url.starts_with("nats://") && !url.starts_with("tls://"))
-      return invalid("urls", "nats.urls: each is nats://HOST:PORT or tls://HOST:PORT");
+      return wrong_setting("urls", "nats.urls: each is nats://HOST:PORT or tls://HOST:PORT");
     if (url.find('@') != std::string::npos)
-      return invalid("urls",
+      return wrong_setting("urls",
                      "nats.urls: credentials do not belong there but into nats.credentials, "
                      "nats.password_file or nats.token_file");
     urls.push_back(url.c_str());
   }
-  if (urls.empty()) return invalid("urls", "nats.urls is empty: name at least one server");
+  if (urls.empty()) return wrong_setting("urls", "nats.urls is empty: name at least one server");
   if (natsOptions_SetServers(options, urls.data(), static_cast<int>(urls.size())) != NATS_OK)
-    return invalid("urls", "nats.urls: one of them is no URL of a server");
+    return wrong_setting("urls", "nats.urls: one of them is no URL of a server");
   return std::nullopt;
 }
 
 std::optional<Error> set_credentials(natsOptions* options, const v1::NatsConfig& config) {
   if (!config.credentials().empty()) {
     if (!std::filesystem::is_regular_file(config.credentials()))
-      return invalid("credentials", fmt::format("nats.credentials: {} cannot be read", config.credentials()));
+      return wrong_setting("credentials", fmt::format("nats.credentials: {} cannot be read", config.credentials()));
     natsOptions_SetUserCredentialsFromFiles(options, config.credentials().c_str(), nullptr);
   }
   if (!config.user().empty()) {
-    if (config.password_file().empty()) return invalid("password_file", "nats.user needs nats.password_file");
+    if (config.password_file().empty()) return wrong_setting("password_file", "nats.user needs nats.password_file");
     const auto password = secret("password_file", config.password_file());
     if (!password) return password.error();
     natsOptions_SetUserInfo(options, config.user().c_str(), password->c_str());
@@ -70,19 +70,19 @@ std::optional<Error> set_tls(natsOptions* options, const v1::NatsConfig& config)
       std::ranges::any_of(config.urls(), [](const auto& url) { return url.starts_with("tls://"); });
   if (!wanted) return std::nullopt;
   if (natsOptions_SetSecure(options, true) != NATS_OK)
-    return invalid("urls", "this build's NATS library has no TLS");
+    return wrong_setting("urls", "this build's NATS library has no TLS");
   // Debian's; the library knows no others by itself.
   static constexpr auto kSystem = "/etc/ssl/certs/ca-certificates.crt";
   const auto ca = config.ca().empty() ? std::string(kSystem) : config.ca();
   if ((!config.ca().empty() || std::filesystem::exists(ca)) &&
       natsOptions_LoadCATrustedCertificates(options, ca.c_str()) != NATS_OK)
-    return invalid("ca", fmt::format("nats.ca: {} is no file of certificates in PEM", ca));
+    return wrong_setting("ca", fmt::format("nats.ca: {} is no file of certificates in PEM", ca));
   if (config.certificate().empty() != config.key().empty())
-    return invalid("key", "nats.certificate and nats.key go together");
+    return wrong_setting("key", "nats.certificate and nats.key go together");
   if (!config.certificate().empty() &&
       natsOptions_LoadCertificatesChain(options, config.certificate().c_str(), config.key().c_str()) !=
           NATS_OK)
-    return invalid("certificate",
+    return wrong_setting("certificate",
                    fmt::format("nats.certificate, nats.key: {} and {} are no certificate and its key",
                                config.certificate(), config.key()));
   return std::nullopt;

@@ -89,7 +89,7 @@ void Clustered::leave(std::chrono::milliseconds grace) {
 void Clustered::stop() {
   coordinator_.reset();
   if (journal_) journal_->on_applied({});
-  if (forwarder_) forwarder_->stop();
+  forwarder_.reset();  // while there is an actor system
 }
 
 cluster::TopologyPtr Clustered::topology() const {

@@ -36,7 +36,7 @@ class Clustered final : public Peers {
   std::optional<Error> join(const std::string& http);
   /// Gives the shards away, for `grace` at most, and leaves.
   void leave(std::chrono::milliseconds grace);
-  /// Ends the links; what waits is answered.
+  /// Ends the links; what waits is answered. After the end of the entities, before that of the actor system.
   void stop();
 
   cluster::TopologyPtr topology() const override;

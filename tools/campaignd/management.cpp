@@ -90,7 +90,6 @@ Result<std::unique_ptr<Management>> Management::open(const v1::NodeConfig& confi
       .tenant = config.tenant(),
       .data = config.data(),
       .anonymous_bids = demo,
-      .in_cluster = config.cluster().enabled(),
       .clock = environment.clock(),
       .catalog = *p.catalog,
       .ask =
@@ -99,6 +98,7 @@ Result<std::unique_ptr<Management>> Management::open(const v1::NodeConfig& confi
             if (!request) return answer(request.error());
             p.entities->ask(*std::move(request), answer);
           },
+      .in_cluster = config.cluster().enabled(),
   });
   if (!access) return access.error();
   p.access = std::move(*access);

@@ -212,6 +212,9 @@ void Node::Parts::truncate_next() {
     if (publishing) upto = std::min(upto, publishing->retain_after(shard));
     const auto gone = truncate_shard(*journal, kinds, shard, {clock.unix_ms() - keep, upto});
     if (!gone) spdlog::error("The log of shard {} could not be truncated: {}", shard, gone.error().detail);
+    if (clustered)
+      if (const auto error = clustered->journal().checkpoint(shard))
+        spdlog::warn("No checkpoint of shard {} was made: {}", shard, error->detail);
     truncating = false;
   });
 }

@@ -1,5 +1,6 @@
 #include "runtime/cluster/coordinator.hpp"
 
+#include <algorithm>
 #include <atomic>
 #include <doctest/doctest.h>
 #include <fmt/format.h>
@@ -280,8 +281,11 @@ TEST_CASE(
     return std::all_of(nodes.begin(), nodes.end(),
                        [](const auto& node) { return node->host.open().empty(); });
   }));
-  for (const auto& node : nodes)
-    CHECK_FALSE(node->coordinator->topology()->members.contains(incarnation(*node)));
+  CHECK(eventually([&] {
+    return std::none_of(nodes.begin(), nodes.end(), [](const auto& node) {
+      return node->coordinator->topology()->members.contains(incarnation(*node));
+    });
+  }));
   const auto refused = nodes[0]->coordinator->drain("n2");
   REQUIRE(refused);
   CHECK(refused->type == "not-a-member");

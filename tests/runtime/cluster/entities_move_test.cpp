@@ -1,7 +1,6 @@
 #include <atomic>
 #include <caf/actor_system.hpp>
 #include <caf/send.hpp>
-#include <condition_variable>
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 #include <future>
@@ -173,54 +172,6 @@ TEST_CASE(
     sum += dynamic_cast<const Total&>(**answer).total();
   }
   CHECK(sum == done);
-}
-
-// Prints what it finds: run with --no-skip --test-case="*of real entities*".
-TEST_CASE("round trips to another node's real entities, against one's own" * doctest::skip()) {
-  FaultEnvironment environment;
-  auto journal = RocksJournal::open("/data", environment);
-  REQUIRE(journal);
-  RealNode a(environment, **journal, "a"), b(environment, **journal, "b");
-  std::vector<ShardEpoch> all;
-  for (std::uint32_t shard = 0; shard < kShards; ++shard) all.push_back({shard, 1});
-  a.entities.take(all);
-  for (auto* node : {&a, &b})
-    node->forwarder->update(
-        topology_at(node->name, 1, {{"a", a.port}, {"b", b.port}}, std::vector<std::string>(kShards, "a")));
-  REQUIRE(b.ask("counter/t/1", std::make_shared<Add>(make_add(1))).get());
-  const auto measure = [&](const std::string& what, RealNode& node, const MessagePtr& command, int count,
-                           int window) {
-    std::mutex mutex;
-    std::condition_variable room;
-    int open = 0;
-    std::vector<Request> requests;
-    for (int key = 0; key < 100; ++key)
-      requests.push_back(*node.entities.request(fmt::format("counter/t/{}", key), command));
-    for (auto& request : requests) request.trace.assign(200, 'x');
-    const auto start = std::chrono::steady_clock::now();
-    for (int i = 0; i < count; ++i) {
-      std::unique_lock lock(mutex);
-      room.wait(lock, [&] { return open < window; });
-      ++open;
-      lock.unlock();
-      node.entities.ask(requests[static_cast<std::size_t>(i % 100)], [&](const Answer& answer) {
-        if (!answer) MESSAGE(answer.error().type);
-        const std::lock_guard guard(mutex);
-        if (--open == window / 2 || open == 0) room.notify_one();
-      });
-    }
-    std::unique_lock lock(mutex);
-    room.wait(lock, [&] { return open == 0; });
-    const auto each = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count() / count;
-    fmt::print("{}, {} under way: {:.1f} us each, {:.0f}/s\n", what, window, each * 1e6, 1 / each);
-  };
-  const MessagePtr query = std::make_shared<GetTotal>(), command = std::make_shared<Add>(make_add(1));
-  for (const auto& [window, count] : {std::pair(1, 5'000), std::pair(1000, 100'000)}) {
-    measure("query here", a, query, count, window);
-    measure("query there", b, query, count, window);
-    measure("command here", a, command, count, window);
-    measure("command there", b, command, count, window);
-  }
 }
 
 }  // namespace cx::test

@@ -48,7 +48,8 @@ std::optional<Error> bootstrap(const Shared& shared, const std::string& data) {
     v1::TenantDocument document;
     *document.mutable_created_at() = timestamp(shared.clock.unix_ms());
     const auto stored = shared.catalog.put(key, document, "", actor);
-    if (!stored && stored.error().code == Code::conflict) continue;  // another node of the cluster was quicker
+    if (!stored && stored.error().code == Code::conflict)
+      continue;  // another node of the cluster was quicker
     if (!stored) return stored.error();
     shared.settle(stored->change());
   }

@@ -34,8 +34,8 @@ std::optional<Error> set_servers(natsOptions* options, const v1::NatsConfig& con
       return wrong_setting("urls", "nats.urls: each is nats://HOST:PORT or tls://HOST:PORT");
     if (url.find('@') != std::string::npos)
       return wrong_setting("urls",
-                     "nats.urls: credentials do not belong there but into nats.credentials, "
-                     "nats.password_file or nats.token_file");
+                           "nats.urls: credentials do not belong there but into nats.credentials, "
+                           "nats.password_file or nats.token_file");
     urls.push_back(url.c_str());
   }
   if (urls.empty()) return wrong_setting("urls", "nats.urls is empty: name at least one server");
@@ -47,11 +47,13 @@ std::optional<Error> set_servers(natsOptions* options, const v1::NatsConfig& con
 std::optional<Error> set_credentials(natsOptions* options, const v1::NatsConfig& config) {
   if (!config.credentials().empty()) {
     if (!std::filesystem::is_regular_file(config.credentials()))
-      return wrong_setting("credentials", fmt::format("nats.credentials: {} cannot be read", config.credentials()));
+      return wrong_setting("credentials",
+                           fmt::format("nats.credentials: {} cannot be read", config.credentials()));
     natsOptions_SetUserCredentialsFromFiles(options, config.credentials().c_str(), nullptr);
   }
   if (!config.user().empty()) {
-    if (config.password_file().empty()) return wrong_setting("password_file", "nats.user needs nats.password_file");
+    if (config.password_file().empty())
+      return wrong_setting("password_file", "nats.user needs nats.password_file");
     const auto password = secret("password_file", config.password_file());
     if (!password) return password.error();
     natsOptions_SetUserInfo(options, config.user().c_str(), password->c_str());
@@ -83,8 +85,8 @@ std::optional<Error> set_tls(natsOptions* options, const v1::NatsConfig& config)
       natsOptions_LoadCertificatesChain(options, config.certificate().c_str(), config.key().c_str()) !=
           NATS_OK)
     return wrong_setting("certificate",
-                   fmt::format("nats.certificate, nats.key: {} and {} are no certificate and its key",
-                               config.certificate(), config.key()));
+                         fmt::format("nats.certificate, nats.key: {} and {} are no certificate and its key",
+                                     config.certificate(), config.key()));
   return std::nullopt;
 }
 

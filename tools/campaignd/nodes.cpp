@@ -72,6 +72,20 @@ v1::ListNodesReply list_nodes(const cluster::Topology& topology) {
   return out;
 }
 
+/// The nodes behind the one whose name is the token.
+v1::ListNodesReply page_of(v1::ListNodesReply all, const v1::ListNodesRequest& request) {
+  const int size = request.page_size() == 0 ? 50 : request.page_size();
+  auto& nodes = *all.mutable_nodes();
+  const auto first = std::find_if(nodes.begin(), nodes.end(), [&](const auto& node) {
+    return request.page_token().empty() || node.node() > request.page_token();
+  });
+  nodes.erase(nodes.begin(), first);
+  if (nodes.size() <= size) return all;
+  nodes.DeleteSubrange(size, nodes.size() - size);
+  all.set_next_page_token(nodes.rbegin()->node());
+  return all;
+}
+
 Error not_a_cluster() {
   return {
       Code::conflict, "not-a-cluster",
@@ -137,12 +151,14 @@ v1::ListShardsReply merge_shards(const cluster::Topology& topology, const std::s
 
 void add_nodes(Services& services, const Operations& operations) {
   auto& reads = operations.entities.reads();
-  services.add("cx.v1.Nodes.List",
-               read_on<v1::ListNodesRequest>(
-                   reads, [operations](const CallContext&, const auto&) -> Result<v1::ListNodesReply> {
-                     if (operations.peers == nullptr) return alone(operations);
-                     return list_nodes(*operations.peers->topology());
-                   }));
+  services.add(
+      "cx.v1.Nodes.List",
+      read_on<v1::ListNodesRequest>(
+          reads, [operations](const CallContext&, const auto& request) -> Result<v1::ListNodesReply> {
+            return page_of(
+                operations.peers == nullptr ? alone(operations) : list_nodes(*operations.peers->topology()),
+                request);
+          }));
   services.add("cx.v1.Nodes.Drain",
                read_on<v1::DrainNodeRequest>(reads, [operations](const CallContext&, const auto& request) {
                  return drain(operations, request.node(), true);

@@ -192,19 +192,15 @@ Report report_on_nothing(const Call& call) {
   return report;
 }
 
-/// The field of a reply that holds what was asked for, where that is several.
-const FieldDescriptor* items_of(const Descriptor& reply) {
+}  // namespace
+
+const FieldDescriptor* list_field(const Descriptor& reply) {
+  if (reply.FindFieldByName("next_page_token") == nullptr) return nullptr;
   for (int i = 0; i < reply.field_count(); ++i)
     if (reply.field(i)->is_repeated() && reply.field(i)->message_type() != nullptr &&
         !reply.field(i)->is_map())
       return reply.field(i);
   return nullptr;
-}
-
-}  // namespace
-
-const FieldDescriptor* list_field(const Descriptor& reply) {
-  return reply.FindFieldByName("next_page_token") == nullptr ? nullptr : items_of(reply);
 }
 
 std::vector<Column> columns_of(const Descriptor& type) {
@@ -253,8 +249,7 @@ Report report_on_list(const Descriptor& type, const json::array& items) {
 
 Report report_on(const Method& method, const Call& call, const json::object& reply) {
   const auto& type = *method.descriptor->output_type();
-  const bool lists = list_field(type) != nullptr || type.name().starts_with("List");  // all on one page
-  if (const auto* items = lists ? items_of(type) : nullptr) {
+  if (const auto* items = list_field(type)) {
     auto report = report_on_list(*items->message_type(), list(at(reply, items->name())));
     if (report.rows.empty()) report.notes.push_back("nothing to list");
     if (const auto next = plain(at(reply, "next_page_token")); !next.empty())

@@ -39,9 +39,15 @@ std::string summary_of(const json::array& shards, const json::value& as_of) {
                             printable(plain(as_of)));
 }
 
-std::vector<Column> columns(bool healthy) {
+/// What a person sees of these shards: why one is not open where one is not, and who has them where there are
+/// several nodes.
+std::vector<Column> columns_for(const json::array& shards) {
+  const auto says = [&shards](const char* key) {
+    return std::any_of(shards.begin(), shards.end(),
+                       [key](const auto& shard) { return !plain(at(shard, key)).empty(); });
+  };
   return {{"shard"},
-          {"node"},
+          {"node", !says("node")},
           {"state"},
           {"epoch"},
           {"first"},
@@ -51,8 +57,8 @@ std::vector<Column> columns(bool healthy) {
           {"dirty"},
           {"outbox"},
           {"uncommitted", true},
-          {"next", true},
-          {"error", healthy}};
+          {"next", !says("next")},
+          {"error", !says("error")}};
 }
 
 Outcome<Report> shards(const Call& call) {
@@ -66,9 +72,7 @@ Outcome<Report> shards(const Call& call) {
   Report report;
   report.summary = summary_of(lines, at(*answer, "as_of"));
   if (*limit > 0 && lines.size() > *limit) lines.resize(*limit);
-  const bool healthy = std::all_of(lines.begin(), lines.end(),
-                                   [](const auto& shard) { return plain(at(shard, "error")).empty(); });
-  report.columns = columns(healthy);
+  report.columns = columns_for(lines);
   for (const auto& shard : lines)
     if (shard.is_object()) report.rows.push_back({"shard/" + plain(at(shard, "shard")), shard.get_object()});
   (*answer)["shards"] = std::move(lines);
@@ -85,7 +89,7 @@ Outcome<Report> show(const Call& call) {
   if (!shard) return shard.error();
   Report report;
   report.document = to_json(*shard, true);
-  report.columns = columns(plain(at(*shard, "error")).empty());
+  report.columns = columns_for({*shard});
   report.rows.push_back({"shard/" + plain(at(*shard, "shard")), *shard});
   return report;
 }

@@ -266,12 +266,17 @@ class Cluster:
             time.sleep(0.05)
 
     def wait_settled(self, seconds=READY):
-        """Until every shard has an owner and none is on its way; whether that came about in time."""
+        """Until every shard has an owner and none is on its way, for a while: they go some at a time. Whether that came
+        about in time."""
         end = time.monotonic() + seconds
+        since, version = None, None
         while time.monotonic() < end:
             told = self.members()
-            if told and not told.get("unowned") and len(told["nodes"]) == len(self.running()) and not any(
-                    node.get("leaving") or node.get("coming") for node in told["nodes"]):
+            rests = told and not told.get("unowned") and len(told["nodes"]) == len(self.running()) and not any(
+                node.get("leaving") or node.get("coming") for node in told["nodes"])
+            if not rests or told.get("table_version") != version:
+                since, version = time.monotonic(), told.get("table_version") if told else None
+            elif time.monotonic() - since > 1:
                 return True
             time.sleep(0.05)
         return False

@@ -12,6 +12,8 @@ namespace cx {
 namespace {
 
 constexpr std::chrono::seconds kPatience{2};  // with other nodes' answers to operators
+// A checkpoint ends with a purge, during which the whole stream stands still: rarely.
+constexpr std::uint64_t kCheckpointBytes = std::uint64_t{64} << 20;
 
 /// For tests of the tests: they have to notice that nodes write what is no longer theirs.
 bool fence_is_off() {
@@ -33,6 +35,7 @@ Result<std::unique_ptr<Clustered>> Clustered::open(const v1::NodeConfig& config,
   std::unique_ptr<Clustered> made(new Clustered(config, jetstream));
   JetStreamJournal::Parts parts{config.data(), environment, jetstream, config.cluster().name()};
   parts.replicas = config.nats().replicas();
+  parts.checkpoint_bytes = kCheckpointBytes;
   parts.sabotage.no_fence = fence_is_off();
   if (parts.sabotage.no_fence)
     spdlog::warn("CX_TEST_NO_FENCE is set: this node corrupts what it shares with others");

@@ -410,8 +410,10 @@ void NatsConnection::keep_time() {
 // --- what the library tells ---
 
 void NatsConnection::on_disconnected() {
+  bool closing = false;
   {
     std::lock_guard lock(ask_mutex_);
+    closing = ask_stopping_;
     connected_ = false;
     ++generation_;
     for (auto& [token, asked] : asks_) lost_.push_back(std::move(asked));
@@ -419,7 +421,7 @@ void NatsConnection::on_disconnected() {
     deadlines_ = {};
   }
   ask_changed_.notify_all();
-  spdlog::warn("NATS: the connection is lost; reconnecting");
+  if (!closing) spdlog::warn("NATS: the connection is lost; reconnecting");
 }
 
 void NatsConnection::on_reconnected() {

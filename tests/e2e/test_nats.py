@@ -7,7 +7,7 @@ import subprocess
 import time
 
 import pytest
-from node import PATIENCE, ROOT, wait_for
+from node import CAMPAIGNCTL, PATIENCE, ROOT, Node, wait_for
 
 pytestmark = pytest.mark.skipif(shutil.which("nats-server") is None, reason="there is no nats-server")
 
@@ -106,3 +106,36 @@ def test_the_contract_bids_and_events_over_nats(nats, start):
     assert subject == "cx.events.demo.customer.track"
     assert headers["ce-type"] == "cx.customer.track" and headers["ce-specversion"] == "1.0"
     client.close()
+
+
+def test_what_a_node_knew_alone_comes_along_into_a_cluster(nats, tmp_path):
+    folder = tmp_path / "n1"
+    folder.mkdir()
+    urls = f"nats://127.0.0.1:{nats}"
+    event = {"userId": "ana", "event": "Ordered", "messageId": "m-1", "properties": {"order": "o-1"}}
+    with Node(folder) as alone:
+        key = alone.key
+        assert alone.call("POST", "/v1/track", event).status == 200
+        rule = alone.call("PUT", "/v1/delivery-policies/default", {"caps": []})
+        assert rule.status in (200, 201), rule.body
+        before = alone.get("/v1/customers/ana/timeline").json()["entries"]
+
+    def migrate(*flags):
+        command = [CAMPAIGNCTL, "storage", "migrate", "--data", folder / "data", "--nats-urls", urls, "-o", "json", *flags]
+        return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
+
+    moved = migrate()
+    assert moved.returncode == 0, moved.stderr
+    assert json.loads(moved.stdout)["outcome"] == "verified" and "shards: 50 %" in moved.stderr
+    again = migrate("--quiet")
+    assert again.returncode == 0 and int(json.loads(again.stdout)["skipped"]) > 0 and not again.stderr
+    with Node(folder, "--nats-urls", urls, "--cluster-enabled", "true") as member:
+        assert member.get("/v1/customers/ana/timeline", key=key).json()["entries"] == before
+        assert member.get("/v1/delivery-policies/default", key=key).status == 200
+        assert member.call("POST", "/v1/track", event, key=key).status == 200, "a repeat"
+        assert len(member.get("/v1/customers/ana/timeline", key=key).json()["entries"]) == 1
+        assert member.get("/v1/nodes", key=key).json()["nodes"][0]["shards"] == 1024
+        assert member.get("/v1/shards/1024", key=key).status == 400
+        refused = member.call("POST", "/v1/nodes/nobody:drain", {}, key=key)
+        assert refused.status == 404 and refused.problem()["type"] == "/problems/unknown-node"
+    assert "not-empty" in migrate().stderr or migrate().returncode != 0, "the cluster has gone on since"

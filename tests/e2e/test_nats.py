@@ -1,6 +1,7 @@
 """The gateway on NATS, and what is published there, against a real nats-server."""
 
 import json
+import os
 import shutil
 import socket
 import subprocess
@@ -9,7 +10,7 @@ import time
 import pytest
 from node import CAMPAIGNCTL, PATIENCE, ROOT, Node, wait_for
 
-pytestmark = pytest.mark.skipif(shutil.which("nats-server") is None, reason="there is no nats-server")
+NATS_SERVER = shutil.which("nats-server", path=os.environ.get("PATH", "") + ":/usr/sbin")
 
 
 class Nats:
@@ -66,7 +67,7 @@ def a_server(tmp_path):
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    server = subprocess.Popen(["nats-server", "-js", "-a", "127.0.0.1", "-p", str(port), "-sd", tmp_path / "js"],
+    server = subprocess.Popen([NATS_SERVER, "-js", "-a", "127.0.0.1", "-p", str(port), "-sd", tmp_path / "js"],
                               stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
     def listens():
@@ -138,4 +139,4 @@ def test_what_a_node_knew_alone_comes_along_into_a_cluster(nats, tmp_path):
         assert member.get("/v1/shards/1024", key=key).status == 400
         refused = member.call("POST", "/v1/nodes/nobody:drain", {}, key=key)
         assert refused.status == 404 and refused.problem()["type"] == "/problems/unknown-node"
-    assert "not-empty" in migrate().stderr or migrate().returncode != 0, "the cluster has gone on since"
+    assert migrate().returncode != 0, "the cluster has gone on since"

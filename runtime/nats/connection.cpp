@@ -10,6 +10,7 @@
 #include <mutex>
 #include <optional>
 #include <queue>
+#include <shared_mutex>
 #include <spdlog/spdlog.h>
 #include <thread>
 #include <unordered_map>
@@ -114,6 +115,7 @@ class NatsConnection final : public Connection {
   std::string inbox_;
   std::unique_ptr<Subscription> answers_;
 
+  std::shared_mutex flushing_;
   std::mutex out_mutex_;
   std::condition_variable out_changed_;
   std::vector<Outgoing> out_;
@@ -277,7 +279,8 @@ void NatsConnection::write() {
     batch.clear();
     // Has the library write at once what it gathered; it would wait a millisecond for more. The answer to the
     // ping is not needed, but gathers the next batch.
-    natsConnection_FlushTimeout(connection_, 1);
+    if (const std::unique_lock flush(flushing_, std::try_to_lock); flush)
+      natsConnection_FlushTimeout(connection_, 1);
     lock.lock();
   }
   lock.unlock();
@@ -449,7 +452,8 @@ Result<std::unique_ptr<Subscription>> NatsConnection::subscribe(const std::strin
                                                                 std::size_t pending,
                                                                 std::function<void(std::uint64_t)> dropped) {
   if (auto error = check(subject, queue, {})) return *error;
-  return make_subscription(connection_, subject, queue, std::move(handler), pending, std::move(dropped));
+  return make_subscription(connection_, flushing_, subject, queue, std::move(handler), pending,
+                           std::move(dropped));
 }
 
 }  // namespace

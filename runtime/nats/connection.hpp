@@ -41,8 +41,8 @@ class Subscription {
  public:
   virtual ~Subscription() = default;
   /// Takes nothing new, and returns when the handler has had what was on its way, at the latest after
-  /// `grace`. Not to be called by the handler.
-  virtual void drain(std::chrono::milliseconds grace) = 0;
+  /// `grace`; whether it has. Not to be called by the handler.
+  virtual bool drain(std::chrono::milliseconds grace) = 0;
 };
 
 /// A connection to a NATS cluster. It reconnects for ever, and says so in the log; what is published

@@ -69,8 +69,8 @@ void deliver(Feed& feed, natsSubscription* subscription, natsMsg* message) {
 
 class NatsSubscription final : public Subscription {
  public:
-  NatsSubscription(natsSubscription* subscription, std::shared_ptr<Feed> feed)
-      : subscription_(subscription), feed_(std::move(feed)) {}
+  NatsSubscription(natsSubscription* subscription, std::shared_mutex& flushing, std::shared_ptr<Feed> feed)
+      : subscription_(subscription), flushing_(flushing), feed_(std::move(feed)) {}
 
   ~NatsSubscription() override {
     feed_->stopping = true;
@@ -82,20 +82,25 @@ class NatsSubscription final : public Subscription {
     natsSubscription_Destroy(subscription_);
   }
 
-  void drain(std::chrono::milliseconds grace) override {
-    if (grace.count() <= 0 || natsSubscription_DrainTimeout(subscription_, grace.count()) != NATS_OK) return;
+  bool drain(std::chrono::milliseconds grace) override {
+    if (grace.count() <= 0) return false;
+    const std::shared_lock no_flush(flushing_);
+    if (natsSubscription_DrainTimeout(subscription_, grace.count()) != NATS_OK) return false;
     std::unique_lock lock(feed_->mutex);
-    feed_->changed.wait_for(lock, grace, [this] { return feed_->done; });
+    return feed_->changed.wait_for(lock, grace, [this] { return feed_->done; }) &&
+           natsSubscription_DrainCompletionStatus(subscription_) == NATS_OK;
   }
 
  private:
   natsSubscription* subscription_;
+  std::shared_mutex& flushing_;
   std::shared_ptr<Feed> feed_;
 };
 
 }  // namespace
 
 Result<std::unique_ptr<Subscription>> make_subscription(natsConnection* connection,
+                                                        std::shared_mutex& flushing,
                                                         const std::string& subject, const std::string& queue,
                                                         Connection::Handler handler, std::size_t pending,
                                                         std::function<void(std::uint64_t)> dropped) {
@@ -138,7 +143,8 @@ Result<std::unique_ptr<Subscription>> make_subscription(natsConnection* connecti
                  fmt::format("subscribing to {}: {}", subject, natsStatus_GetText(status)), ""};
   }
   held.release();
-  return std::unique_ptr<Subscription>(std::make_unique<NatsSubscription>(subscription, std::move(feed)));
+  return std::unique_ptr<Subscription>(
+      std::make_unique<NatsSubscription>(subscription, flushing, std::move(feed)));
 }
 
 }  // namespace cx::nats

@@ -25,6 +25,7 @@ constexpr milliseconds kTick{100};       // between looks at what is missing
 constexpr milliseconds kPause{200};      // after a request that was refused
 constexpr milliseconds kRepair{1'000};   // between attempts to make stream and consumer anew
 constexpr milliseconds kTimeout{5'000};  // of making the consumer
+constexpr milliseconds kLook{2'000};     // between looks at a consumer that gives nothing
 
 std::optional<Error> ensure_consumer(Connection& connection, const WorkQueueConfig& config) {
   const auto ns = [](milliseconds ms) { return std::chrono::duration_cast<nanoseconds>(ms).count(); };
@@ -40,6 +41,31 @@ std::optional<Error> ensure_consumer(Connection& connection, const WorkQueueConf
       api::call(connection, fmt::format("CONSUMER.DURABLE.CREATE.{}.{}", config.stream.name, config.consumer),
                 request, kTimeout);
   return made ? std::nullopt : std::optional(made.error());
+}
+
+/// What of a queue's messages its consumer knows of.
+struct Standing {
+  std::uint64_t messages = 0;  ///< in the stream
+  std::uint64_t given = 0;     ///< of which the consumer has given out, not yet settled
+  std::uint64_t count = 0;     ///< how many it ever gave out
+  std::uint64_t upto = 0;      ///< number of the last one in the stream that it gave out
+  std::uint64_t last = 0;      ///< number of the stream's last one
+  bool operator==(const Standing&) const = default;
+};
+
+std::optional<Standing> standing_of(Connection& connection, const WorkQueueConfig& config) {
+  const auto stream = api::call(connection, "STREAM.INFO." + config.stream.name,
+                                {{"subjects_filter", config.subject}}, kTimeout);
+  const auto consumer = api::call(
+      connection, fmt::format("CONSUMER.INFO.{}.{}", config.stream.name, config.consumer), {}, kTimeout);
+  if (!stream || !consumer) return std::nullopt;
+  const auto& delivered = api::member(*consumer, "delivered");
+  const auto& state = api::member(*stream, "state");
+  Standing standing{0, api::number(*consumer, "num_ack_pending"), api::number(delivered, "consumer_seq"),
+                    api::number(delivered, "stream_seq"), api::number(state, "last_seq")};
+  for (const auto& [subject, count] : api::member(state, "subjects"))
+    if (count.is_number()) standing.messages += count.to_number<std::uint64_t>();
+  return standing;
 }
 
 }  // namespace
@@ -114,6 +140,7 @@ struct WorkQueue::State {
   std::deque<Pull> pulls;  // the server serves the oldest first
   std::uint64_t last_pull = 0;
   std::uint32_t under_way = 0;
+  std::uint64_t taken = 0;  // messages, ever
   bool stopped = false;
   bool broken = false;  // stream or consumer seem to be gone
   Steady::time_point not_before{};
@@ -176,8 +203,37 @@ class WorkQueue::Keeper {
         retry_ = Steady::now() + kRepair;
       }
       state_.pull();
+      if (state_.stopped || state_.broken || state_.pulls.empty() || state_.under_way > 0 ||
+          state_.taken != taken_) {
+        taken_ = state_.taken;
+        before_.reset();
+        look_ = now + kLook;
+      } else if (now >= look_) {
+        lock.unlock();
+        look();
+        lock.lock();
+        look_ = Steady::now() + kLook;
+      }
       woken_.wait_for(lock, stop, kTick, [] { return false; });
     }
+  }
+
+  /// A consumer that gives out nothing though there are messages is made anew. After a server died, 2.9 may
+  /// number new messages below those that the consumer remembers, and never gives them out; and it was seen
+  /// to forget those who wait at a consumer whose stream had just been deleted.
+  void look() {
+    const auto now = standing_of(state_.stream.connection(), state_.config);
+    const bool stuck = now && now == before_ && (now->messages > now->given || now->upto > now->last);
+    before_ = now;
+    if (!stuck) return;
+    spdlog::warn(
+        "The consumer of the work queue {} gives out nothing ({} messages are there); it is made anew.",
+        state_.config.stream.name, now->messages);
+    const auto& [stream, consumer] = std::tie(state_.config.stream.name, state_.config.consumer);
+    const auto deleted = api::call(state_.stream.connection(),
+                                   fmt::format("CONSUMER.DELETE.{}.{}", stream, consumer), {}, kTimeout);
+    if (deleted) make();  // else another node was first
+    before_.reset();
   }
 
   bool make() {
@@ -188,7 +244,9 @@ class WorkQueue::Keeper {
   }
 
   State& state_;
-  Steady::time_point retry_{};
+  Steady::time_point retry_{}, look_{};
+  std::uint64_t taken_ = 0;
+  std::optional<Standing> before_;
   std::condition_variable_any woken_;
   std::jthread thread_;  // the last: it uses the others
 };
@@ -209,6 +267,7 @@ Result<std::unique_ptr<WorkQueue>> WorkQueue::open(JetStream& stream, WorkQueueC
           const std::lock_guard lock(state->mutex);
           if (!state->pulls.empty() && --state->pulls.front().left == 0) state->pulls.pop_front();
           ++state->under_way;
+          ++state->taken;
         }
         take(in, Job(std::make_shared<Job::Parts>(state, std::string(in.reply), *origin)));
       });

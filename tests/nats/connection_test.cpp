@@ -5,6 +5,7 @@
 #include <future>
 #include <mutex>
 #include <set>
+#include <thread>
 
 #include "tests/nats/nats_server.hpp"
 #include "tests/nats/waiting.hpp"
@@ -225,6 +226,35 @@ TEST_CASE("a server that stands still takes nobody down with it") {
     const auto answer = connection->request("nobody", "", {}, 1s);
     return answer.error().detail.find("nobody answers") != std::string::npos;
   }));
+}
+
+TEST_CASE("draining a subscription is not upset by what is sent meanwhile") {
+  NatsServer server;
+  const auto connection = open(server.config());
+  const auto other = open(server.config());
+  std::atomic<bool> stop = false;
+  std::thread slow([&] {  // a server that answers about when the writer gives up waiting
+    while (!stop) {
+      server.pause();
+      std::this_thread::sleep_for(500us);
+      server.resume();
+      std::this_thread::sleep_for(500us);
+    }
+  });
+  for (int round = 0; round < 500; ++round) {
+    auto subscription = connection->subscribe("a", "workers", [](const Incoming&) {});
+    REQUIRE(subscription);
+    CHECK(!connection->request("nobody", "", {}, 30s));
+    CHECK(!connection->publish("b", "", {}));
+    std::this_thread::sleep_for(std::chrono::microseconds(900 + round % 300));
+    CHECK((*subscription)->drain(10s));
+    subscription->reset();
+    const auto answer = other->request("a", "", {}, 10s);
+    REQUIRE(!answer);
+    CHECK(answer.error().type == "unavailable");
+  }
+  stop = true;
+  slow.join();
 }
 
 TEST_CASE("servers that are not there are unavailable, and a config that makes no sense is refused") {

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "runtime/clock.hpp"
 #include "runtime/error.hpp"
 
 namespace cx::inference {
@@ -19,6 +20,7 @@ using Features = std::array<float, kFeatures>;
 struct Item {
   Features features;
   std::vector<std::uint32_t> offers;
+  SteadyTime deadline = SteadyTime::max();  ///< after which nobody waits for the answer
 };
 
 /// Click probabilities in (0, 1), one an offer, in the order asked.
@@ -34,7 +36,7 @@ class CoLaNetProvider {
   virtual Result<Scores> predict(const Item& item) = 0;
   /// At most max_batch_size() items; results in order, and one item's failure is its own.
   virtual std::vector<Result<Scores>> predict_batch(std::span<const Item> items) = 0;
-  /// Backend and model, e.g. "cpu/seeded-linear@1".
+  /// Backend and model that gave the last answer, or will give the first, e.g. "cpu/seeded-linear@1".
   virtual std::string provider_name() const = 0;
   virtual bool supports_batching() const = 0;
   virtual std::size_t max_batch_size() const = 0;

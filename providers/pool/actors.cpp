@@ -33,8 +33,9 @@ SupervisorBase::SupervisorBase(caf::actor_config& config, KindProbe& own, const 
 
 caf::message_handler SupervisorBase::begin() {
   set_down_handler([this](const caf::down_msg& down) { replace(down.source); });
-  for (std::size_t i = 0; i < std::max<std::size_t>(1, policy_.workers); ++i)
-    workers_.push_back(spawn_worker());
+  workers_.resize(std::max<std::size_t>(1, policy_.workers));
+  well_.resize(workers_.size());
+  for (std::size_t i = 0; i < workers_.size(); ++i) hire(i);
   return {[this](const Tick&) {
             timers_.pop_back();  // they fire in their order
             step();
@@ -43,9 +44,10 @@ caf::message_handler SupervisorBase::begin() {
             core_.adjust(adjust.key, adjust.rate, adjust.key_batches, now());
             step();
           },
+          [this](const Made& made) { this->made(made); },
           [this](Drain& drain) {
             drained_.push_back(std::move(drain.done));
-            core_.drain(now());
+            core_.drain(now(), drain.serve);
             step();
           }};
 }
@@ -53,10 +55,14 @@ caf::message_handler SupervisorBase::begin() {
 void SupervisorBase::step() {
   const auto now = clock_.steady();
   while (core_.dispatch(now, batch_)) {
-    probe_.items.record(batch_.weight);
-    probe_.wait_ns.record(static_cast<std::uint64_t>((now - batch_.oldest).count()));
-    for (const auto& member : batch_.members)
-      if (member.attempt > 1) probe_.retries.add();
+    if (batch_.hedge) {
+      probe_.hedges.add();
+    } else {
+      probe_.items.record(batch_.weight);
+      probe_.wait_ns.record(static_cast<std::uint64_t>((now - batch_.oldest).count()));
+      for (const auto& member : batch_.members)
+        if (member.attempt > 1) probe_.retries.add();
+    }
     start(workers_[batch_.worker], batch_);
   }
   hand_out();
@@ -64,18 +70,27 @@ void SupervisorBase::step() {
   probe_.queued.store(core_.queued(), std::memory_order_relaxed);
   probe_.in_flight.store(core_.in_flight(), std::memory_order_relaxed);
   probe_.open_breakers.store(core_.open_breakers(), std::memory_order_relaxed);
-  if (core_.draining() && core_.in_flight() == 0)
+  probe_.batch_limit.store(core_.batch_limit(), std::memory_order_relaxed);
+  if (core_.draining() && core_.in_flight() + core_.queued() == 0)
     for (const auto& done : std::exchange(drained_, {})) done();
 }
 
 void SupervisorBase::report(std::uint64_t batch, const std::string& key, const std::vector<Report>& reports) {
+  const auto busy = core_.busy();
+  const auto won = core_.hedges_won();
+  const auto count = [&] {
+    probe_.busy_ns.add((core_.busy() - busy).count());
+    probe_.hedges_won.add(static_cast<std::int64_t>(core_.hedges_won() - won));
+  };
   if (policy_.breaker_failures == 0) {
     core_.finished(batch, reports, now());
+    count();
     return step();
   }
   const auto before = core_.breaker(key);
   const auto opened = core_.opened();
   core_.finished(batch, reports, now());
+  count();
   const auto after = core_.breaker(key);
   if (core_.opened() > opened && before == Breaker::closed)
     spdlog::warn("{}: {} keeps failing; its work waits, one try every {} ms", name(), key,
@@ -123,8 +138,30 @@ void SupervisorBase::arm(SteadyTime now) {
 void SupervisorBase::replace(const caf::actor_addr& worker) {
   for (std::size_t i = 0; i < workers_.size(); ++i) {
     if (workers_[i].address() != worker) continue;
-    workers_[i] = spawn_worker();
     core_.lost(i, now());
+    hire(i);
+    step();
+  }
+}
+
+void SupervisorBase::hire(std::size_t worker) {
+  core_.cold(worker);
+  set_well(worker, false);
+  workers_[worker] = spawn_worker();
+}
+
+void SupervisorBase::set_well(std::size_t worker, bool well) {
+  if (well && !well_[worker]) probe_.warm.fetch_add(1, std::memory_order_relaxed);
+  if (!well && well_[worker]) probe_.warm.fetch_sub(1, std::memory_order_relaxed);
+  well_[worker] = well;
+}
+
+/// Work waits for a worker to be made, not for one to be made well: it is who says why that failed.
+void SupervisorBase::made(const Made& made) {
+  for (std::size_t i = 0; i < workers_.size(); ++i) {
+    if (workers_[i].address() != made.worker) continue;
+    set_well(i, made.well);
+    core_.warm(i);
     step();
   }
 }
@@ -134,6 +171,7 @@ void SupervisorBase::on_exit() {
   core_.drain(now());
   for (std::size_t i = 0; i < workers_.size(); ++i) {
     core_.lost(i, now());
+    set_well(i, false);
     caf::anon_send_exit(workers_[i], caf::exit_reason::user_shutdown);
   }
   workers_.clear();

@@ -16,8 +16,9 @@ namespace cx::pool {
 template <class Item, class Value>
 class WorkerActor final : public Metered<caf::event_based_actor> {
  public:
-  WorkerActor(caf::actor_config& config, KindProbe& probe, WorkerFactory<Item, Value> make_worker)
-      : Metered(config, probe), make_worker_(std::move(make_worker)) {}
+  WorkerActor(caf::actor_config& config, KindProbe& probe, WorkerFactory<Item, Value> make_worker,
+              caf::actor_addr supervisor)
+      : Metered(config, probe), make_worker_(std::move(make_worker)), supervisor_(std::move(supervisor)) {}
 
  protected:
   caf::behavior make_behavior() override {
@@ -26,24 +27,36 @@ class WorkerActor final : public Metered<caf::event_based_actor> {
     } catch (const std::exception&) {  // once more when there is work, which then says why
       this->probe().failures.add();
     }
+    tell();
     return {[this](Start<Item, Value>& start) {
       const auto completion =
           std::make_shared<Completion<Value>>(std::move(start.supervisor), start.batch, start.tasks.size());
       try {
-        if (!worker_) worker_ = make_worker_();
+        if (!worker_) {
+          worker_ = make_worker_();
+          tell();
+        }
         worker_->start(std::move(start.tasks), [completion](std::vector<Outcome<Value>> outcomes) {
           (*completion)(std::move(outcomes));
         });
       } catch (const std::exception& e) {  // CAF would end this actor
         this->probe().failures.add();
         worker_.reset();
+        tell();
         completion->fail(e.what());
       }
     }};
   }
 
  private:
+  /// Whether there is a worker.
+  void tell() {
+    if (const auto to = caf::actor_cast<caf::strong_actor_ptr>(supervisor_))
+      this->send(caf::actor_cast<caf::actor>(to), Made{this->address(), worker_ != nullptr});
+  }
+
   WorkerFactory<Item, Value> make_worker_;
+  caf::actor_addr supervisor_;  // weak: it has us
   std::unique_ptr<Worker<Item, Value>> worker_;
 };
 
@@ -77,12 +90,16 @@ class SupervisorBase : public Metered<caf::event_based_actor> {
   void hand_out();
   void publish();
   void replace(const caf::actor_addr& worker);
+  void made(const Made& made);
+  void hire(std::size_t worker);
+  void set_well(std::size_t worker, bool well);
 
   const Clock& clock_;
   Probe& probe_;
   const Policy policy_;
   Core core_;
   std::vector<caf::actor> workers_;
+  std::vector<bool> well_;          // of each worker
   std::vector<SteadyTime> timers_;  // armed, the earliest last
   std::vector<std::function<void()>> drained_;
   Batch batch_;  // these two keep their memory
@@ -144,7 +161,10 @@ class Supervisor : public SupervisorBase {
   }
 
   caf::actor spawn_worker() override {
-    return spawn<WorkerActor<Item, Value>, caf::monitored>(parts_.workers, parts_.make_worker);
+    using OneWorker = WorkerActor<Item, Value>;
+    if (parts_.policy.own_threads)
+      return spawn<OneWorker, caf::monitored + caf::detached>(parts_.workers, parts_.make_worker, address());
+    return spawn<OneWorker, caf::monitored>(parts_.workers, parts_.make_worker, address());
   }
 
   void start(const caf::actor& worker, const Batch& batch) override {
@@ -175,13 +195,13 @@ class Supervisor : public SupervisorBase {
   };
 
   void finished(Finished<Value>& done) {
-    const auto members = core().members(done.batch);
-    if (members.empty()) return;                      // given up before
-    const auto first = held_[members.front()].first;  // its key is needed when it may be answered
     reports_.clear();
+    for (const auto& outcome : done.outcomes) reports_.push_back(outcome.report);
+    const auto members = core().members(done.batch);
+    if (members.empty()) return report(done.batch, {}, reports_);  // given up before, or its twin was first
+    const auto first = held_[members.front()].first;  // its key is needed when it may be answered
     for (std::size_t i = 0; i < members.size(); ++i) {
       auto& held = held_[members[i]];
-      reports_.push_back(done.outcomes[i].report);
       held.value = std::move(done.outcomes[i].value);
       held.error = std::move(done.outcomes[i].error);
     }

@@ -34,6 +34,17 @@ SteadyTime later(SteadyTime now, Duration by) {
   return by >= SteadyTime::max() - now ? SteadyTime::max() : now + by;
 }
 
+constexpr std::uint64_t kSavedHedges = 10;  // that can be made one after the other
+/// An answer that is late by less is not worth a second one, nor the timer.
+constexpr Duration kSoonestHedge = std::chrono::milliseconds(1);
+
+/// Whether a report says what became of each of so many.
+bool is_answer(std::span<const Report> reports, std::size_t size) {
+  return reports.size() >= size && std::all_of(reports.begin(), reports.end(), [](const Report& report) {
+           return report.verdict == Verdict::done || report.verdict == Verdict::failed;
+         });
+}
+
 /// Index of an unused slot.
 template <class Slots>
 std::uint32_t take_free(Slots& slots, std::vector<std::uint32_t>& free) {
@@ -49,7 +60,10 @@ std::uint32_t take_free(Slots& slots, std::vector<std::uint32_t>& free) {
 }  // namespace
 
 Core::Core(const Policy& policy, Random random)
-    : policy_(policy), random_(random), load_(std::max<std::size_t>(1, policy.workers)) {}
+    : policy_(policy),
+      random_(random),
+      workers_(std::max<std::size_t>(1, policy.workers)),
+      limit_(policy.batch_items) {}
 
 Core::Offered Core::offer(const Arrival& arrival, SteadyTime now) {
   if (draining_) return {Admission::draining, 0};
@@ -83,7 +97,7 @@ Core::Offered Core::offer(const Arrival& arrival, SteadyTime now) {
   weight_ += weight;
   keys_[key].weight += weight;
   ++keys_[key].items;
-  enter_line(at);
+  enter_line(at, now);
   const auto result = ticket(at);
   if (item.expires <= now) end(at, Ending::expired);
   refresh(key, now);
@@ -92,41 +106,64 @@ Core::Offered Core::offer(const Arrival& arrival, SteadyTime now) {
 
 bool Core::dispatch(SteadyTime now, Batch& batch) {
   advance(now);
-  if (ring_ == kNone) return false;
-  const auto worker = static_cast<std::size_t>(std::min_element(load_.begin(), load_.end()) - load_.begin());
-  const auto key = pick(now, load_[worker] < policy_.worker_batches);
-  if (key == kNone) return false;
+  const auto worker = freest();
+  const bool room = !workers_[worker].cold && workers_[worker].load < policy_.worker_batches;
+  const auto key = ring_ == kNone ? kNone : pick(now, room);
+  if (key == kNone) return can_hedge() && hedge(now, batch);
 
-  const auto flight = take_free(flights_, free_flights_);
-  flights_[flight].id = (++flights_started_ << 32) | flight;
-  flights_[flight].worker = worker;
-  flights_[flight].key = key;
-  ++load_[worker];
-  batch.id = flights_[flight].id;
-  batch.worker = worker;
-  fill(flights_[flight], now, batch);
-
+  const auto at = take_off(worker, key, now, batch);
+  fill(flights_[at], now, batch);
   auto& of = keys_[key];
-  ++of.batches;
   if (of.breaker == Breaker::open) set_breaker(of, Breaker::half_open);
   if (of.breaker == Breaker::half_open) of.probe = batch.id;
+  if (policy_.hedge_every > 0) {
+    // What was saved up in good times is not spent all at once in bad ones.
+    hedge_credit_ = std::min(hedge_credit_ + 1, kSavedHedges * policy_.hedge_every);
+    if (times_.p95() > Duration::zero())
+      late_timers_.set(flights_, at, rank(later(now, std::max(times_.p95(), kSoonestHedge))));
+  }
   leave_ring(key);  // to its end, when it may go again
   refresh(key, now);
   return true;
 }
 
+/// The worker with the least to do, a warm one if there is one.
+std::size_t Core::freest() const {
+  const auto less = [](const Slot& a, const Slot& b) { return a.cold != b.cold ? b.cold : a.load < b.load; };
+  return static_cast<std::size_t>(std::min_element(workers_.begin(), workers_.end(), less) -
+                                  workers_.begin());
+}
+
+/// A new flight, and a batch without members that stands for it.
+std::uint32_t Core::take_off(std::size_t worker, std::uint32_t key, SteadyTime now, Batch& batch) {
+  const auto at = take_free(flights_, free_flights_);
+  auto& flight = flights_[at];
+  flight.id = (++flights_started_ << 32) | at;
+  flight.worker = worker;
+  flight.key = key;
+  flight.weight = 0;
+  flight.twin = kNone;
+  flight.hedge = false;
+  flight.started = now;
+  ++workers_[worker].load;
+  ++keys_[key].batches;
+  batch.id = flight.id;
+  batch.worker = worker;
+  batch.weight = 0;
+  batch.hedge = false;
+  batch.oldest = now;
+  batch.members.clear();
+  return at;
+}
+
 /// Moves the items of a batch out of their line: the next, and those after it that fit and may go, too.
 void Core::fill(Flight& flight, SteadyTime now, Batch& batch) {
   auto& key = keys_[flight.key];
-  batch.members.clear();
-  batch.weight = 0;
-  batch.oldest = now;
   const bool probing = key.breaker != Breaker::closed;
   while (!key.line.empty()) {
     const auto at = key.line.first().node;
     auto& item = items_[at];
-    if (!batch.members.empty() &&
-        (probing || batch.weight + item.weight > policy_.batch_items || may_go(key) > now))
+    if (!batch.members.empty() && (probing || batch.weight + item.weight > limit_ || may_go(key) > now))
       break;
     leave_line(at);
     key.paid_until = std::max(key.paid_until, now) + cost_of(item.weight, key.rate).one;
@@ -143,23 +180,40 @@ void Core::fill(Flight& flight, SteadyTime now, Batch& batch) {
     batch.weight += item.weight;
     batch.oldest = std::min(batch.oldest, item.since);
   }
+  flight.weight = batch.weight;
 }
 
 bool Core::finished(std::uint64_t batch, std::span<const Report> reports, SteadyTime now) {
-  if (members(batch).empty()) return false;
-  auto& flight = flights_[static_cast<std::uint32_t>(batch)];
+  const auto at = static_cast<std::uint32_t>(batch);
+  if (batch == 0 || at >= flights_.size() || flights_[at].id != batch) return false;
+  auto& flight = flights_[at];
+  if (!reports.empty()) measure(flight, now);
   // Freed first, and its memory lent out: to report is to answer, and nothing may find it any more.
   flight.id = 0;
-  --load_[flight.worker];
+  late_timers_.remove(flights_, at);
+  --workers_[flight.worker].load;
+  workers_[flight.worker].free_since = now;
+  free_flights_.push_back(at);
+  if (flight.items.empty()) return false;  // its twin has answered
   const auto key = flight.key;
   --keys_[key].batches;
+  if (const auto twin = flight.twin; twin != kNone) {
+    if (!is_answer(reports, flight.items.size())) {
+      for (const auto item : flight.items) items_[item].flight = twin;
+      flights_[twin].twin = flight.twin = kNone;
+      flight.items.clear();
+      refresh(key, now);
+      return true;
+    }
+    hedges_won_ += flight.hedge ? 1 : 0;
+    part(at);
+  }
   judge(keys_[key], batch, reports, now);
   for (std::size_t i = 0; i < flight.items.size(); ++i) {
     --in_flight_;
     report(flight.items[i], i < reports.size() ? reports[i] : Report{}, now);
   }
   flight.items.clear();
-  free_flights_.push_back(static_cast<std::uint32_t>(batch));
   refresh(key, now);
   return true;
 }
@@ -227,11 +281,11 @@ void Core::adjust(std::string_view key, const Rate& rate, std::size_t key_batche
   refresh(found->second, now);
 }
 
-void Core::drain(SteadyTime now) {
+void Core::drain(SteadyTime now, bool serve) {
   draining_ = true;
   for (std::uint32_t at = 0; at < items_.size(); ++at) {
     const auto state = items_[at].state;
-    if (state != State::waiting && state != State::pausing) continue;
+    if (state != State::pausing && (serve || state != State::waiting)) continue;
     const auto key = items_[at].key;
     end(at, Ending::given_back);
     refresh(key, now);
@@ -244,13 +298,19 @@ void Core::advance(SteadyTime now) {
     const auto at = item_timers_.first().node;
     auto& item = items_[at];
     if (item.state == State::flying) {
+      part(item.flight);
       finished(flights_[item.flight].id, {}, now);
       continue;
     }
-    if (item.expires <= now)
+    if (item.expires <= now) {
       end(at, item.unknown > 0 ? Ending::unknown : Ending::expired);
-    else
-      enter_line(at);
+    } else if (item.state == State::waiting) {
+      item.urgent = true;
+      ++keys_[item.key].urgent;
+      item_timers_.set(items_, at, rank(item.expires));
+    } else {
+      enter_line(at, now);
+    }
     refresh(item.key, now);
   }
   while (!key_timers_.empty() && key_timers_.first().rank <= rank(now)) {
@@ -267,7 +327,7 @@ std::uint32_t Core::pick(SteadyTime now, bool room) const {
   auto key = ring_;
   do {
     const auto& line = keys_[key];
-    if (line.line_weight >= policy_.batch_items || waits_until(line) <= now) return key;
+    if (line.line_weight >= limit_ || line.urgent > 0 || waits_until(line) <= now) return key;
     key = line.after;
   } while (key != ring_);
   return kNone;
@@ -281,6 +341,7 @@ SteadyTime Core::wake() const {
   auto first = std::int64_t{rank(SteadyTime::max())};
   if (!item_timers_.empty()) first = std::min(first, item_timers_.first().rank);
   if (!key_timers_.empty()) first = std::min(first, key_timers_.first().rank);
+  if (can_hedge()) first = std::min(first, late_timers_.first().rank);
   if (policy_.batch_wait && ring_ != kNone) {
     auto key = ring_;
     do first = std::min(first, rank(waits_until(keys_[key])));
@@ -299,23 +360,28 @@ Breaker Core::breaker(std::string_view key) const {
   return found == names_.end() ? Breaker::closed : keys_[found->second].breaker;
 }
 
-void Core::enter_line(std::uint32_t at) {
+void Core::enter_line(std::uint32_t at, SteadyTime now) {
   auto& item = items_[at];
   auto& key = keys_[item.key];
   item.state = State::waiting;
   key.forget_at = SteadyTime::min();
   key.line.set(items_, at, static_cast<std::int64_t>(item.sequence));
   key.line_weight += item.weight;
-  if (item.expires < SteadyTime::max())
-    item_timers_.set(items_, at, rank(item.expires));
-  else
-    item_timers_.remove(items_, at);
+  if (item.expires == SteadyTime::max()) return item_timers_.remove(items_, at);
+  auto next = item.expires;
+  if (policy_.batch_wait && item.expires > now) {
+    // An item whose time is too short whatever is done does not break up the batches of the others.
+    const auto urgent = item.expires - times_.p95();
+    if (urgent > now && urgent < later(item.since, *policy_.batch_wait)) next = urgent;
+  }
+  item_timers_.set(items_, at, rank(next));
 }
 
 void Core::leave_line(std::uint32_t at) {
   auto& key = keys_[items_[at].key];
   key.line.remove(items_, at);
   key.line_weight -= items_[at].weight;
+  if (std::exchange(items_[at].urgent, false)) --key.urgent;
 }
 
 /// Answers an item that is in no flight. Its key is to be refreshed afterwards.

@@ -10,6 +10,7 @@
 
 #include "providers/pool/heap.hpp"
 #include "providers/pool/policy.hpp"
+#include "providers/pool/times.hpp"
 #include "runtime/clock.hpp"
 #include "runtime/random.hpp"
 
@@ -82,6 +83,7 @@ struct Batch {
   std::uint64_t id = 0;    ///< for finished()
   std::size_t worker = 0;  ///< below Policy::workers
   std::size_t weight = 0;
+  bool hedge = false;           ///< it is with another worker already, which takes long
   SteadyTime oldest;            ///< when the first of its members was offered
   std::vector<Member> members;  ///< in the order in which they were offered
 };
@@ -111,19 +113,24 @@ class Core {
   /// Fills in the next batch that starts now, which counts as in flight; false when there is none. Expires
   /// what is due.
   bool dispatch(SteadyTime now, Batch& batch);
-  /// A worker's report of a batch, one a member in order; one that is short leaves the rest unknown. Ignored
-  /// when the batch was given up before (max_attempt, lost()). False if so.
+  /// A worker's report of a batch, one a member in order; one that is short leaves the rest unknown. Of a
+  /// batch and its hedge, the first whose report is done or failed for every member counts, or else the last.
+  /// Ignored when the batch was given up before (max_attempt, lost()) or its twin was first. False if so.
   bool finished(std::uint64_t batch, std::span<const Report> reports, SteadyTime now);
   /// Indexes of the tickets in a batch, in order; none when it is no longer in flight. Valid until the next
   /// call.
   std::span<const std::uint32_t> members(std::uint64_t batch) const;
-  /// A worker died and was replaced: what was with it is unknown.
+  /// A worker died and was replaced: what was with it is unknown, unless another has it, too.
   void lost(std::size_t worker, SteadyTime now);
+  /// A worker is new, and given nothing as long as there is one that is warm; at first all are.
+  void cold(std::size_t worker) { workers_[worker].cold = true; }
+  void warm(std::size_t worker) { workers_[worker].cold = false; }
   /// Changes what holds for a key, for what waits, too; see Arrival. Nothing for a key that is not
   /// remembered.
   void adjust(std::string_view key, const Rate& rate, std::size_t key_batches, SteadyTime now);
-  /// Takes no more, gives back what waits; what is in flight is finished, but not tried again.
-  void drain(SteadyTime now);
+  /// Takes no more, gives back what waits, or when `serve`, still starts it; what is in flight is finished,
+  /// but not tried again.
+  void drain(SteadyTime now, bool serve = false);
   bool draining() const { return draining_; }
 
   /// Swaps `into` (its contents are dropped) with the answers since the last call.
@@ -139,6 +146,11 @@ class Core {
   std::uint64_t opened() const { return opened_; }           ///< times that a breaker opened
   std::size_t keys() const { return names_.size(); }         ///< remembered
   Breaker breaker(std::string_view key) const;
+  std::size_t batch_limit() const { return limit_; }        ///< weight of a batch now, see batch_time
+  Duration p95() const { return times_.p95(); }             ///< of how long a batch takes; 0: not known yet
+  Duration busy() const { return busy_; }                   ///< what all batches took that were reported
+  std::uint64_t hedges() const { return hedges_; }          ///< batches given to a second worker
+  std::uint64_t hedges_won() const { return hedges_won_; }  ///< those whose second answer counted
 
  private:
   static constexpr std::uint32_t kNone = 0xffff'ffff;
@@ -152,12 +164,14 @@ class Core {
     std::uint64_t sequence = 0;
     SteadyTime since, expires;
     std::uint32_t flight = kNone;
+    bool urgent = false;
     std::uint32_t in_timers = kNowhere, in_line = kNowhere;  // places in heaps
   };
   struct Key {
     std::string name;
     Heap<Item, &Item::in_line> line;  // waiting items by sequence
     std::size_t line_weight = 0, weight = 0, items = 0, batches = 0;
+    std::size_t urgent = 0;        // in line, that wait for company no longer
     std::size_t most_batches = 0;  // at once; 0: any
     Rate rate;
     SteadyTime paid_until, held_until, open_until;  // GCRA's theoretical arrival time; Retry-After; breaker
@@ -171,19 +185,33 @@ class Core {
   };
   struct Flight {
     std::uint64_t id = 0;  // 0: free
-    std::size_t worker = 0;
-    std::uint32_t key = 0;
-    std::vector<std::uint32_t> items;
+    std::size_t worker = 0, weight = 0;
+    std::uint32_t key = 0, twin = kNone;  // of the same items
+    bool hedge = false;                   // it is the second of the two
+    SteadyTime started;
+    std::uint32_t in_timers = kNowhere;
+    std::vector<std::uint32_t> items;  // none: its twin has answered
+  };
+  struct Slot {
+    std::size_t load = 0;  // batches with the worker
+    bool cold = false;
+    SteadyTime free_since = SteadyTime::min();  // it has last reported
   };
 
   void advance(SteadyTime now);
   std::uint32_t pick(SteadyTime now, bool room) const;
   SteadyTime waits_until(const Key& key) const;
+  std::size_t freest() const;
+  std::uint32_t take_off(std::size_t worker, std::uint32_t key, SteadyTime now, Batch& batch);
   void fill(Flight& flight, SteadyTime now, Batch& batch);
+  bool can_hedge() const;
+  bool hedge(SteadyTime now, Batch& batch);
+  void measure(const Flight& flight, SteadyTime now);
+  void part(std::uint32_t flight);
   void report(std::uint32_t item, const Report& report, SteadyTime now);
   void judge(Key& key, std::uint64_t flight, std::span<const Report> reports, SteadyTime now);
   void set_breaker(Key& key, Breaker state);
-  void enter_line(std::uint32_t item);
+  void enter_line(std::uint32_t item, SteadyTime now);
   void leave_line(std::uint32_t item);
   void end(std::uint32_t item, Ending ending);
 
@@ -204,13 +232,19 @@ class Core {
 
   std::deque<Item> items_;  // addresses stay: ids_ refers to their ids
   std::deque<Key> keys_;
-  std::vector<Flight> flights_;
+  std::deque<Flight> flights_;
   std::vector<std::uint32_t> free_items_, free_keys_, free_flights_;
   boost::unordered_flat_map<std::string_view, std::uint32_t> ids_, names_;
   Heap<Item, &Item::in_timers> item_timers_;  // expiry, next attempt or end of the attempt
   Heap<Key, &Key::in_timers> key_timers_;
-  std::uint32_t ring_ = kNone;     // the key whose turn it is
-  std::vector<std::size_t> load_;  // batches with each worker
+  Heap<Flight, &Flight::in_timers> late_timers_;  // when a flight takes long
+  std::uint32_t ring_ = kNone;                    // the key whose turn it is
+  std::vector<Slot> workers_;
+  Times times_;
+  Costs costs_;
+  Duration busy_{0};
+  std::size_t limit_;
+  std::uint64_t hedges_ = 0, hedges_won_ = 0, hedge_credit_ = 0;
   std::vector<Answer> answers_;
 };
 

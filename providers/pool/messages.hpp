@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <caf/actor.hpp>
+#include <caf/actor_addr.hpp>
 #include <caf/allowed_unsafe_message_type.hpp>
 #include <caf/send.hpp>
 #include <memory>
@@ -78,6 +79,12 @@ struct Finished {
 };
 struct Drain {
   std::function<void()> done;
+  bool serve = false;  // start what waits
+};
+/// A worker actor has made its worker; it failed when not `well`, and tries again when there is work.
+struct Made {
+  caf::actor_addr worker;
+  bool well = false;
 };
 struct Adjust {
   std::string key;
@@ -126,6 +133,8 @@ template <class Value>
 struct allowed_unsafe_message_type<cx::pool::Finished<Value>> : std::true_type {};
 template <>
 struct allowed_unsafe_message_type<cx::pool::Drain> : std::true_type {};
+template <>
+struct allowed_unsafe_message_type<cx::pool::Made> : std::true_type {};
 template <>
 struct allowed_unsafe_message_type<cx::pool::Adjust> : std::true_type {};
 template <>

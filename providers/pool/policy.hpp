@@ -23,13 +23,21 @@ struct Rate {
 struct Policy {
   // Where work goes.
   std::size_t workers = 1;         ///< worker actors
+  bool own_threads = false;        ///< each has a thread of its own: it may block and hold up nobody
   std::size_t worker_batches = 1;  ///< batches that one worker is given at once
   std::size_t batch_items = 1;     ///< weight of a batch, unless a single item weighs more
   /// Longest that an item waits for company while every worker has all that it is given at once: past it, or
   /// when a batch is full, the batch goes to the worker that has the fewest. Absent: it waits until a worker
   /// has room. A pool that sets it is expected to have few keys (models); each is looked at whenever it may
-  /// have to go.
+  /// have to go. An item goes earlier when waiting so long would leave less time to its deadline than a batch
+  /// takes.
   std::optional<Duration> batch_wait = std::nullopt;
+  /// Longest that a batch should take: it is made no larger than fits, going by how long batches of each
+  /// weight took of late. 0: batch_items always.
+  Duration batch_time{0};
+  /// One batch in so many, at most, may go to a second, idle worker when it takes longer than 95 % did of
+  /// late: the first answer counts. For work that may be done twice. 0: none.
+  std::uint32_t hedge_every = 0;
   std::size_t max_key_batches = 0;  ///< batches of one key at once, so that a slow one leaves room; 0: any
 
   // What it holds.
@@ -55,5 +63,10 @@ struct Policy {
   std::uint32_t breaker_failures = 0;  ///< 0: none
   Duration breaker_pause = std::chrono::seconds(10);
 };
+
+/// How many workers a load needs, by Little's law: `batches_per_second` that take `each` are on average
+/// rate * time under way; a worker is to be busy for the share `busy` of its time, the rest is for bursts. At
+/// least 1. Both are in the metrics: the rate of cx_pool_busy_seconds_total is that product.
+std::size_t workers_for(double batches_per_second, Duration each, double busy = 0.7);
 
 }  // namespace cx::pool

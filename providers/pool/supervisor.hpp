@@ -32,7 +32,7 @@ class Pool {
   }
   /// Takes no more, gives back what waits, finishes what is in flight and then calls `done`, on the
   /// supervisor's thread.
-  void drain(std::function<void()> done) const { caf::anon_send(supervisor_, Drain{std::move(done)}); }
+  void drain(std::function<void()> done) const { caf::anon_send(supervisor_, Drain{std::move(done), false}); }
   /// Ends the supervisor and its workers; what is queued is given back, what is in flight unknown.
   void stop() const { caf::anon_send_exit(supervisor_, caf::exit_reason::user_shutdown); }
   const caf::actor& supervisor() const { return supervisor_; }

@@ -104,7 +104,11 @@ struct Probe {
   Counter retries;                                  ///< attempts after an item's first
   Counter joined;                                   ///< duplicates
   Counter opened;                                   ///< times that a circuit breaker opened
+  Counter hedges, hedges_won;  ///< batches given to a second worker; those whose second answer counted
+  Counter busy_ns;             ///< what batches took, all together
   std::atomic<std::size_t> queued{0}, in_flight{0}, open_breakers{0};
+  std::atomic<std::size_t> warm{0};         ///< workers that are made
+  std::atomic<std::size_t> batch_limit{0};  ///< weight of a batch, at most, for now
 };
 
 /// A pool of this name in the label `pool`.

@@ -182,9 +182,12 @@ struct Coordinator::Inner {
   // On the reader's thread, which waits for NATS so that the other one need not.
 
   void run_calls() {
-    while (auto tasks = calls->pop(milliseconds(2 * parts.member.lease_ms()))) {
+    const milliseconds pause(2 * parts.member.lease_ms());
+    for (std::int64_t look_at = now() + pause.count(); auto tasks = calls->pop(pause);) {
       for (const auto& task : *tasks) task();
-      if (tasks->empty()) look_after_follower();
+      if (now() < look_at) continue;
+      look_after_follower();
+      look_at = now() + pause.count();
     }
   }
 
@@ -224,14 +227,18 @@ struct Coordinator::Inner {
   }
 
   /// A server that lost acknowledged messages gives their numbers to others, which the follower would pass
-  /// over.
+  /// over; and it may read from a server whose copy has come to a halt. Either way the leader's word counts.
   void look_after_follower() {
     const auto seen = followed.load();  // before: the stream goes on
     const auto state = jetstream.state(stream);
-    if (!state || state->last >= seen) return;
-    spdlog::warn("cluster: stream {} ends at {} although {} has been seen: it is read again", stream,
-                 state->last, seen);
+    if (!state) return;
+    const bool halted = state->last > seen && seen == seen_before;
+    seen_before = seen;
+    if (state->last >= seen && !halted) return;
+    spdlog::warn("cluster: stream {} ends at {} although its copy that we read ends at {}: it is read again",
+                 stream, state->last, seen);
     follow();
+    list();
   }
 
   void follow() {
@@ -269,6 +276,7 @@ struct Coordinator::Inner {
   nats::JetStream jetstream;
   std::unique_ptr<nats::Follower> follower;  ///< of the reader's thread, once that runs
   std::atomic<std::uint64_t> followed{0};
+  std::uint64_t seen_before = 0;
   std::thread thread, reader;
 };
 

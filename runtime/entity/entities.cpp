@@ -1,5 +1,6 @@
 #include "runtime/entity/entities.hpp"
 
+#include <algorithm>
 #include <caf/actor_system.hpp>
 #include <caf/scoped_actor.hpp>
 #include <caf/send.hpp>
@@ -59,14 +60,15 @@ Error from_caf(const caf::error& error) {
 Entities::Entities(Parts parts, const HostOptions& options, bool sync_always, unsigned regions)
     : parts_(std::move(parts)),
       clustered_(options.clustered),
-      credits_(std::make_shared<Credits>(options.shard_credit)),
-      committer_(parts_.journal, parts_.commits, sync_always) {
+      credits_(std::make_shared<Credits>(options.shard_credit)) {
   auto& probe = parts_.metrics.kind("region");
   for (auto& here : here_) here = !clustered_;
   auto share = options;
   share.max_resident = std::max<std::size_t>(1, options.max_resident / regions);
   share.max_bytes = options.max_bytes / regions;
   share.reminder_lateness = &reminder_lateness_;
+  for (unsigned i = 0; i < std::min(parts_.groups, regions); ++i)
+    committers_.emplace_back(parts_.journal, parts_.commits, sync_always);
   for (unsigned i = 0; i < regions; ++i) {
     std::vector<std::uint32_t> shards;
     for (auto shard = i; shard < kShards; shard += regions) shards.push_back(shard);
@@ -74,8 +76,8 @@ Entities::Entities(Parts parts, const HostOptions& options, bool sync_always, un
     regions_.push_back(caf::actor_cast<caf::actor>(parts_.system.spawn<Region>(
         probe,
         Region::Parts{
-            std::move(shards), share, parts_.kinds, parts_.journal, committer_, parts_.reads,
-            parts_.environment, parts_.metrics, credits_,
+            std::move(shards), share, parts_.kinds, parts_.journal, committers_[i % committers_.size()],
+            parts_.reads, parts_.environment, parts_.metrics, credits_,
             [this](Request request, Respond respond) { ask(std::move(request), std::move(respond)); },
             [this](const std::string& endpoint) {
               const std::lock_guard lock(endpoints_mutex_);
@@ -129,6 +131,22 @@ void Entities::stop() {
   self->wait_for(regions_);  // they use what comes after us
   const std::lock_guard lock(endpoints_mutex_);
   endpoints_.clear();
+}
+
+std::uint64_t Entities::commits() const {
+  std::uint64_t sum = 0;
+  for (const auto& committer : committers_) sum += committer.commits();
+  return sum;
+}
+
+std::uint64_t Entities::appends() const {
+  std::uint64_t sum = 0;
+  for (const auto& committer : committers_) sum += committer.appends();
+  return sum;
+}
+
+void Entities::on_followed(const std::function<void(std::uint32_t)>& followed) {
+  for (auto& committer : committers_) committer.on_followed(followed);
 }
 
 void Entities::take(std::vector<ShardEpoch> shards) {

@@ -5,6 +5,7 @@
 #include <caf/actor.hpp>
 #include <caf/fwd.hpp>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -40,10 +41,13 @@ class Entities final : public Router, public ShardHost {
     Environment& environment;
     const Kinds& kinds;
     Journal& journal;
-    Executor& commits;  ///< one thread: group commit
+    Executor& commits;  ///< group commit: as many threads as `groups`
     Executor& reads;    ///< loads of snapshots and tails, and what operators ask
     Metrics& metrics;
     std::string node;  ///< its name
+    /// Group commits that are under way at once, each of other regions' shards. More than one is for a
+    /// journal that works on them side by side; on one disk a single one shares every sync among all shards.
+    unsigned groups = 1;
   };
   /// `sync_always`: see Committer. `regions`: actors that share the shards.
   Entities(Parts parts, const HostOptions& options, bool sync_always, unsigned regions);
@@ -83,13 +87,13 @@ class Entities final : public Router, public ShardHost {
   /// letters wait. At any time.
   void connect(const std::string& endpoint, caf::actor taker);
 
-  const Committer& committer() const { return committer_; }
+  /// Group commits so far, and appends in them.
+  std::uint64_t commits() const;
+  std::uint64_t appends() const;
   /// How late reminders were handled since the start, nanoseconds.
   Histogram reminder_lateness() const { return reminder_lateness_.read(); }
-  /// See Committer::on_followed; before start().
-  void on_followed(std::function<void(std::uint32_t shard)> followed) {
-    committer_.on_followed(std::move(followed));
-  }
+  /// See Committer::on_followed; before start(). Called by several threads at once, see Parts::groups.
+  void on_followed(const std::function<void(std::uint32_t shard)>& followed);
 
   // What operators ask. Each answers on some thread, once.
 
@@ -115,7 +119,7 @@ class Entities final : public Router, public ShardHost {
   const bool clustered_;
   std::shared_ptr<Credits> credits_;
   SharedHistogram reminder_lateness_;
-  Committer committer_;
+  std::deque<Committer> committers_;  ///< each of its own regions'
   std::vector<caf::actor> regions_;
   std::array<std::atomic<bool>, kShards> here_{};
   caf::actor elsewhere_;

@@ -6,23 +6,26 @@
 namespace cx {
 
 Committer::Committer(Journal& journal, Executor& executor, bool sync_always)
-    : journal_(journal), executor_(executor), sync_always_(sync_always) {}
+    : journal_(journal), sync_always_(sync_always), task_(executor, [this] {
+        commit();
+        return false;  // whatever came meanwhile has woken us again
+      }) {}
 
 void Committer::submit(std::vector<Append> appends, Done done) {
   {
     const std::lock_guard lock(mutex_);
     waiting_.push_back({std::move(appends), std::move(done)});
-    if (std::exchange(running_, true)) return;
   }
-  executor_.post([this] { run(); });
+  task_.wake();
 }
 
-void Committer::run() {
+void Committer::commit() {
   std::vector<Waiting> group;
   {
     const std::lock_guard lock(mutex_);
     group.swap(waiting_);
   }
+  if (group.empty()) return;  // an earlier turn took what woke this one
   std::vector<Append> appends;
   for (auto& waiting : group)
     appends.insert(appends.end(), std::move_iterator(waiting.appends.begin()),
@@ -38,12 +41,6 @@ void Committer::run() {
     waiting.done({next, end});
     next = end;
   }
-  {
-    const std::lock_guard lock(mutex_);
-    running_ = !waiting_.empty();
-    if (!running_) return;
-  }
-  executor_.post([this] { run(); });  // what came meanwhile; others have their turn first
 }
 
 }  // namespace cx

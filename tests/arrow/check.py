@@ -29,7 +29,7 @@ GENERATED = {"cx/v1/": "messages", "cx_version.hpp": "tools"}  # headers that th
 CONFINED = {
     "CAF": (r"caf/",
             r"messages/actors\.hpp|(runtime|providers|tools/campaignd|tests)/.*|actors/.*(agent|actor)\.[ch]pp"),
-    "Asio or Beast": (r"boost/(asio|beast)\b", r"gateways/.*|tools/campaignctl/client\.cpp|tools/vendor-sim/.*|tests/.*"),
+    "Asio or Beast": (r"boost/(asio|beast)\b", r"gateways/.*|tools/campaignctl/client\.cpp|tools/(vendor|kserve)-sim/.*|tests/.*"),
 }
 
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*[<"]([^>"\n]+)[>"]', re.MULTILINE)

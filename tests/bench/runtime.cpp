@@ -140,13 +140,15 @@ struct Node {
       if (!opened) throw std::runtime_error(opened.error().detail);
       journal = std::move(*opened);
     }
-    entities = std::make_unique<Entities>(
-        Entities::Parts{system, system_environment(), kinds, *journal, commits, reads, metrics, "bench"},
-        options, true, s.regions);
+    entities = std::make_unique<Entities>(Entities::Parts{system, system_environment(), kinds, *journal,
+                                                          commits, reads, metrics, "bench", groups(s)},
+                                          options, true, s.regions);
     if (auto error = entities->start()) throw std::runtime_error(error->detail);
   }
   ~Node() { entities.reset(); }
 
+  /// As campaignd has it.
+  static unsigned groups(const Settings& s) { return s.nats.empty() ? 1 : s.regions; }
   static v1::ActorsConfig actors(const Settings& s) {
     v1::ActorsConfig config;
     config.set_threads(s.threads);
@@ -161,7 +163,7 @@ struct Node {
   std::unique_ptr<Journal> journal;
   SystemConfig config{actors(settings)};
   caf::actor_system system{config};
-  ThreadPool commits{1}, reads{2};
+  ThreadPool commits{groups(settings)}, reads{2};
   std::unique_ptr<Entities> entities;
 };
 
@@ -320,10 +322,10 @@ void durable(Settings s) {
     Node node(own, {});
     check(load(node, put<PutRelaxed>(), each_entity(s.entities), 0));  // all in memory
     const auto bytes = node.journal->bytes_written();
-    const auto commits = node.entities->committer().commits();
+    const auto commits = node.entities->commits();
     const auto run = load(node, put<Put>(), random_entities(s.entities), s.seconds);
     check(run);
-    const auto groups = std::max<std::uint64_t>(1, node.entities->committer().commits() - commits);
+    const auto groups = std::max<std::uint64_t>(1, node.entities->commits() - commits);
     const auto a_command =
         static_cast<double>(node.journal->bytes_written() - bytes) / static_cast<double>(run.answered);
     const auto group = std::max<double>(1, static_cast<double>(run.answered) / static_cast<double>(groups));

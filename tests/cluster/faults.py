@@ -53,11 +53,15 @@ class Faults:
         return self.random.choice(list(self.cluster.nodes))
 
     def run(self, seconds, kinds=None):
-        """Faults for that long, one at a time."""
+        """Faults for that long, one at a time; none comes again before all have come."""
         end = time.monotonic() + seconds
+        left = []
         while time.monotonic() < end:
             time.sleep(self.random.uniform(0.3, 1.5))
-            self.random.choice(kinds or self.kinds)()
+            if not left:
+                left = list(kinds or self.kinds)
+                self.random.shuffle(left)
+            left.pop()()
 
     # --- nodes ---
 

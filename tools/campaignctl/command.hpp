@@ -131,6 +131,7 @@ std::vector<Command> login_commands();
 std::vector<Command> audit_commands();
 std::vector<Command> event_commands();
 std::vector<Command> journey_commands();
+std::vector<Command> model_commands();
 Command simulate_command();
 /// Made from the contract: a noun for each service that has one, a verb for each method that no other command
 /// reaches.

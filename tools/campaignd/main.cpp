@@ -1,5 +1,6 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <cstdlib>
 #include <fmt/format.h>
 #include <map>
 #include <signal.h>
@@ -71,6 +72,9 @@ int run(int argc, char** argv) {
 
   if (!file.empty())
     if (auto error = read_yaml_file(file, config)) return complain(*error, kUsage);
+  if (const char* provider = std::getenv("INFERENCE_PROVIDER"); provider != nullptr && *provider != '\0')
+    if (auto error = set_setting(config, "inference.provider", provider, "INFERENCE_PROVIDER"))
+      return complain(*error, kUsage);
   for (const auto& setting : settings)
     if (const auto flag = flags.find(setting.key); flag != flags.end())
       if (auto error = set_setting(config, setting.key, flag->second, setting.flag))

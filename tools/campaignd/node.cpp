@@ -13,7 +13,9 @@
 #include "gateways/http/server.hpp"
 #include "gateways/nats/gateway.hpp"
 #include "gateways/openapi/docs.hpp"
+#include "providers/inference/colanet/provider.hpp"
 #include "providers/inference/linear.hpp"
+#include "providers/inference/remote/backend.hpp"
 #include "providers/inference/supervisor.hpp"
 #include "runtime/agents.hpp"
 #include "runtime/catalog/rocks_store.hpp"
@@ -55,6 +57,7 @@ inference::BatchPolicy make_policy(const v1::InferenceConfig& config) {
   return {.batch_items = config.batch_items(),
           .batch_wait = std::chrono::microseconds(config.batch_wait_us()),
           .pool = config.pool(),
+          .own_threads = config.provider() != "cpu",
           .max_queue = config.max_queue()};
 }
 
@@ -84,8 +87,10 @@ struct Node::Parts {
   Metrics metrics;
   bidding::BidProbe bids;
   inference::BatchProbe batches;
+  inference::remote::RemoteProbe remote_batches;
   std::shared_ptr<const bidding::Catalog> catalog;
   std::shared_ptr<const bidding::Rules> rules;
+  std::shared_ptr<inference::colanet::ModelHolder> models;  // null where the stand-in scores
   std::atomic<bool> ready{false};
   std::atomic<bool> draining{false};
 
@@ -118,7 +123,8 @@ struct Node::Parts {
   Operations operations() {
     return {metrics, *entities, clock, [this] { return draining.load(); }, clustered.get()};
   }
-  void spawn_actors(const std::shared_ptr<const inference::LinearModel>& model);
+  Result<inference::ProviderFactory> open_model();
+  void spawn_actors(inference::ProviderFactory make_provider);
   std::optional<Error> add_services();
   std::optional<Error> open_gateways();
   void add_metrics();
@@ -160,7 +166,9 @@ std::optional<Error> Node::Parts::open_storage(DocumentStore*& documents) {
 std::optional<Error> Node::Parts::start_entities() {
   DocumentStore* documents = nullptr;
   if (auto error = open_storage(documents)) return error;
-  commits = std::make_unique<ThreadPool>(1);
+  // In NATS the groups of all regions are stored side by side; on one disk they share a sync.
+  const unsigned groups = clustered ? config.entities().regions() : 1;
+  commits = std::make_unique<ThreadPool>(groups);
   // In a cluster each region may have one wait for NATS while it opens shards.
   reads = std::make_unique<ThreadPool>(config.journal().read_threads() +
                                        (clustered ? config.entities().regions() : 0));
@@ -176,7 +184,7 @@ std::optional<Error> Node::Parts::start_entities() {
   system_config = std::make_unique<SystemConfig>(config.actors(), config.cluster());
   system = std::make_unique<caf::actor_system>(*system_config);
   entities = std::make_unique<Entities>(Entities::Parts{*system, system_environment(), kinds, *journal,
-                                                        *commits, *reads, metrics, config.node()},
+                                                        *commits, *reads, metrics, config.node(), groups},
                                         make_options(config.entities(), clustered != nullptr),
                                         clustered != nullptr || config.journal().fsync() == "always",
                                         config.entities().regions());
@@ -219,10 +227,28 @@ void Node::Parts::truncate_next() {
   });
 }
 
-void Node::Parts::spawn_actors(const std::shared_ptr<const inference::LinearModel>& model) {
-  const auto pool = inference::spawn_supervisor(
-      *system, make_policy(config.inference()),
-      [model] { return std::make_unique<inference::LinearCpuProvider>(model); }, clock, metrics, batches);
+/// Who scores: a model server elsewhere, if there is one; or else, and whenever that one does not answer, the
+/// model file, or, without one, a stand-in.
+Result<inference::ProviderFactory> Node::Parts::open_model() {
+  inference::ProviderFactory make_provider;
+  if (config.inference().model().empty()) {
+    const auto model = std::make_shared<inference::LinearModel>(config.demo().seed(), config.demo().offers());
+    make_provider = [model] { return std::make_unique<inference::LinearCpuProvider>(model); };
+  } else {
+    std::vector<std::string> offers;
+    for (std::uint32_t row = 0; row < catalog->size(); ++row) offers.push_back(catalog->offer(row).id());
+    auto opened = inference::colanet::ModelHolder::open(config.inference().model(), std::move(offers));
+    if (!opened) return opened.error();
+    models = std::move(*opened);
+    make_provider = [this] { return std::make_unique<inference::colanet::ColanetProvider>(models); };
+  }
+  if (auto error = make_provider()->warm_up()) return *error;
+  return inference::remote::make_backend(config.inference(), std::move(make_provider), clock, remote_batches);
+}
+
+void Node::Parts::spawn_actors(inference::ProviderFactory make_provider) {
+  const auto pool = inference::spawn_supervisor(*system, make_policy(config.inference()),
+                                                std::move(make_provider), clock, metrics, batches);
 
   auto& agent_kind = metrics.kind("bid-agent");
   std::vector<caf::actor> bid_agents;
@@ -254,7 +280,7 @@ std::optional<Error> Node::Parts::add_services() {
 }
 
 std::optional<Error> Node::Parts::open_gateways() {
-  const auto is_ready = [this] { return ready.load() && !draining.load(); };
+  const auto is_ready = [this] { return ready.load() && !draining.load() && batches.warm > 0; };
   http = std::make_unique<http::Server>(config.http(), methods, *door, metrics, is_ready);
   management->add_pages(*http);
   for (auto& page : openapi::documents(methods, {.version = std::string(kVersion)}))
@@ -272,7 +298,9 @@ std::optional<Error> Node::Parts::open_gateways() {
 }
 
 void Node::Parts::add_metrics() {
-  pool::add_metrics(metrics, {{"channel", &journeys->channels()}});
+  pool::add_metrics(metrics, {{"channel", &journeys->channels()}, {"inference", &batches}});
+  if (models) models->add_metrics(metrics);
+  if (config.inference().provider() != "cpu") inference::remote::add_metrics(metrics, remote_batches);
   const auto counter = [this](const char* name, const char* help, const Counter& from) {
     metrics.counter(name, help, [&from] { return static_cast<double>(from.value()); });
   };
@@ -292,9 +320,9 @@ void Node::Parts::add_metrics() {
   const auto number = [this](const char* name, const char* help, auto read) {
     metrics.counter(name, help, [read] { return static_cast<double>(read()); });
   };
-  number("cx_journal_commits_total", "Group commits.", [this] { return entities->committer().commits(); });
+  number("cx_journal_commits_total", "Group commits.", [this] { return entities->commits(); });
   number("cx_journal_appends_total", "Appends of shards in group commits.",
-         [this] { return entities->committer().appends(); });
+         [this] { return entities->appends(); });
   number("cx_journal_bytes_total", "Bytes handed to the journal, keys included.",
          [this] { return journal->bytes_written(); });
   for (const auto& [quantile, percent] :
@@ -325,6 +353,7 @@ std::optional<Error> check(const v1::NodeConfig& config) {
                                         std::pair(gateway.enabled(), "nats.gateway.enabled"),
                                         std::pair(gateway.publish(), "nats.gateway.publish")})
     if (auto error = needs_nats(wanted, setting)) return error;
+  if (auto error = inference::remote::check_backend(config.inference())) return error;
   const auto currencies = make_currencies(config.bidding());
   return currencies ? std::nullopt : std::optional(currencies.error());
 }
@@ -354,10 +383,10 @@ std::optional<Error> Node::start() {
   const auto& demo = config.demo();
   p.catalog =
       std::make_shared<bidding::Catalog>(bidding::demo_offers(demo.seed(), demo.offers(), demo.campaigns()));
-  const auto model = std::make_shared<inference::LinearModel>(demo.seed(), demo.offers());
-  if (auto error = inference::LinearCpuProvider(model).warm_up()) return error;
+  auto make_provider = p.open_model();
+  if (!make_provider) return make_provider.error();
   if (auto error = p.start_entities()) return error;
-  p.spawn_actors(model);
+  p.spawn_actors(std::move(*make_provider));
   if (auto error = p.add_services()) return error;
   p.add_metrics();
   if (auto error = p.open_gateways()) return error;

@@ -26,8 +26,8 @@ using boost::system::error_code;
 /// A connection; lives as long as something of it is under way.
 class Session : public std::enable_shared_from_this<Session> {
  public:
-  Session(tcp::socket socket, Simulator& simulator)
-      : socket_(std::move(socket)), simulator_(simulator), timer_(socket_.get_executor()) {}
+  Session(tcp::socket socket, const Server::Handler& handle)
+      : socket_(std::move(socket)), handle_(handle), timer_(socket_.get_executor()) {}
 
   void read() {
     parser_.emplace();
@@ -40,7 +40,7 @@ class Session : public std::enable_shared_from_this<Session> {
 
  private:
   void answer() {
-    answer_ = simulator_.handle(parser_->get());
+    answer_ = handle_(parser_->get());
     auto& response = answer_.response;
     response.version(11);
     response.keep_alive(parser_->get().keep_alive());
@@ -54,6 +54,7 @@ class Session : public std::enable_shared_from_this<Session> {
   void send() {
     if (answer_.way == Answer::Way::reset) return reset();
     if (answer_.way == Answer::Way::slow) return trickle();
+    if (answer_.way == Answer::Way::cut) return cut();
     http::async_write(socket_, answer_.response, [self = shared_from_this()](error_code error, std::size_t) {
       if (!error && self->answer_.response.keep_alive()) self->read();
     });
@@ -80,10 +81,28 @@ class Session : public std::enable_shared_from_this<Session> {
     send();
   }
 
+  void write_head() {
+    head_ = fmt::format("HTTP/1.1 {} Told\r\n", answer_.response.result_int());
+    for (const auto& field : answer_.response) {
+      const auto name = field.name_string(), value = field.value();
+      head_.append(name.data(), name.size()).append(": ").append(value.data(), value.size()).append("\r\n");
+    }
+    head_ += "\r\n";
+  }
+
+  /// The head and half of the body.
+  void cut() {
+    write_head();
+    head_.append(answer_.response.body(), 0, answer_.response.body().size() / 2);
+    asio::async_write(socket_, asio::buffer(head_), [self = shared_from_this()](error_code, std::size_t) {
+      error_code ignored;
+      self->socket_.shutdown(tcp::socket::shutdown_both, ignored);
+    });
+  }
+
   /// The head at once, then the body byte by byte.
   void trickle() {
-    head_ = fmt::format("HTTP/1.1 {} Slow\r\nContent-Length: {}\r\n\r\n", answer_.response.result_int(),
-                        answer_.response.body().size());
+    write_head();
     asio::async_write(socket_, asio::buffer(head_),
                       [self = shared_from_this()](error_code error, std::size_t) {
                         if (!error) self->drip(0);
@@ -102,7 +121,7 @@ class Session : public std::enable_shared_from_this<Session> {
   }
 
   tcp::socket socket_;
-  Simulator& simulator_;
+  const Server::Handler& handle_;
   asio::steady_timer timer_;
   boost::beast::flat_buffer buffer_;
   std::optional<http::request_parser<http::string_body>> parser_;
@@ -114,7 +133,7 @@ class Session : public std::enable_shared_from_this<Session> {
 }  // namespace
 
 struct Server::Parts {
-  explicit Parts(const Options& o) : options(o), simulator(o) {}
+  Parts(std::string h, std::uint16_t p, Handler f) : host(std::move(h)), port(p), handle(std::move(f)) {}
 
   void accept() {
     acceptor.async_accept([this](error_code error, tcp::socket socket) {
@@ -122,20 +141,27 @@ struct Server::Parts {
       if (!error) {
         error_code ignored;
         socket.set_option(tcp::no_delay(true), ignored);
-        std::make_shared<Session>(std::move(socket), simulator)->read();
+        std::make_shared<Session>(std::move(socket), handle)->read();
       }
       accept();
     });
   }
 
-  const Options options;
-  Simulator simulator;
+  const std::string host;
+  const std::uint16_t port;
+  const Handler handle;
   asio::io_context context{1};
   tcp::acceptor acceptor{context};
   std::thread thread;
 };
 
-Server::Server(const Options& options) : parts_(std::make_unique<Parts>(options)) {}
+Server::Server(const Options& options)
+    : Server(options.host, options.port,
+             [simulator = std::make_shared<Simulator>(options)](const Request& request) {
+               return simulator->handle(request);
+             }) {}
+Server::Server(std::string host, std::uint16_t port, Handler handle)
+    : parts_(std::make_unique<Parts>(std::move(host), port, std::move(handle))) {}
 Server::~Server() {
   stop();
 }
@@ -143,16 +169,15 @@ Server::~Server() {
 Result<std::uint16_t> Server::start() {
   auto& p = *parts_;
   error_code error;
-  const auto address = asio::ip::make_address(p.options.host, error);
-  const tcp::endpoint at(address, p.options.port);
+  const auto address = asio::ip::make_address(p.host, error);
+  const tcp::endpoint at(address, p.port);
   if (!error) p.acceptor.open(at.protocol(), error);
   if (!error) p.acceptor.set_option(asio::socket_base::reuse_address(true), error);
   if (!error) p.acceptor.bind(at, error);
   if (!error) p.acceptor.listen(4096, error);
   if (error)
     return Error{Code::unavailable, "cannot-start",
-                 fmt::format("{}:{}: {}; choose another --host or --port.", p.options.host, p.options.port,
-                             error.message()),
+                 fmt::format("{}:{}: {}; choose another --host or --port.", p.host, p.port, error.message()),
                  ""};
   p.accept();
   p.thread = std::thread([&p] {

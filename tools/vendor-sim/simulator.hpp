@@ -1,7 +1,5 @@
 #pragma once
 
-#include <boost/beast/http/message.hpp>
-#include <boost/beast/http/string_body.hpp>
 #include <boost/json/object.hpp>
 #include <chrono>
 #include <cstdint>
@@ -13,6 +11,7 @@
 
 #include "providers/channels/standard_webhooks.hpp"
 #include "runtime/random.hpp"
+#include "tools/vendor-sim/answer.hpp"
 
 namespace cx::vendor_sim {
 
@@ -36,14 +35,6 @@ struct Behaviour {
   std::chrono::milliseconds delay{0};  ///< before the answer; of slow, how long its body takes
 };
 
-/// A request as it is answered.
-struct Answer {
-  enum class Way { plain, hang, reset, slow };
-  Way way = Way::plain;
-  std::chrono::milliseconds delay{0};
-  boost::beast::http::response<boost::beast::http::string_body> response;
-};
-
 /// What it received under one id at one path.
 struct Received {
   std::string path, id, body;  ///< the first body
@@ -57,7 +48,7 @@ struct Received {
 /// Vendors as one object: judges requests, answers as it was told to, and remembers. No sockets, one thread.
 class Simulator {
  public:
-  using Request = boost::beast::http::request<boost::beast::http::string_body>;
+  using Request = vendor_sim::Request;
 
   /// Throws std::runtime_error when the secret or the log cannot be used.
   explicit Simulator(Options options);

@@ -26,6 +26,8 @@ Policy any_policy() {
   policy.worker_batches = 1 + below(4);
   policy.batch_items = coin() ? 1 : 1 + below(16);
   if (coin()) policy.batch_wait = below(20) * kMs;
+  if (coin()) policy.batch_time = (1 + below(40)) * kMs;
+  if (coin()) policy.hedge_every = static_cast<std::uint32_t>(2 + below(6));
   policy.max_key_batches = coin() ? 0 : 1 + below(4);
   policy.max_queue = 1 + below(200);
   policy.max_key_queue = coin() ? 0 : 1 + below(100);
@@ -74,6 +76,8 @@ struct Flying {
   std::string key;
   std::vector<std::size_t> items;
   SteadyTime ends, gives_up;
+  std::uint64_t twin = 0;  // that has the same items
+  bool beaten = false;     // its twin has answered
 };
 
 class Simulation {
@@ -109,6 +113,7 @@ class Simulation {
     }
     RC_ASSERT(core_.queued() + core_.in_flight() == 0u);
     RC_ASSERT(core_.keys() == 0u);
+    RC_CLASSIFY(hedges_ > 0, "hedges");
     for (const auto& item : items_) RC_ASSERT(item.answered);
     for (const auto& [name, key] : keys_) check_rate(key);
   }
@@ -196,8 +201,19 @@ class Simulation {
         ended.push_back(flight);
       return flight.ends <= now_;
     });
-    for (const auto& flight : ended) finish(flight);
-    for (const auto& flight : lost) {
+    const auto find = [&](std::uint64_t id) -> Flying& {
+      for (auto* list : {&flights_, &ended, &lost})
+        for (auto& flight : *list)
+          if (flight.id == id) return flight;
+      RC_FAIL("a twin that is not flying");
+    };
+    for (auto& flight : ended) finish(flight, find);
+    std::erase_if(lost, [&](const Flying& flight) {  // these have reported in vain
+      if (flight.beaten) RC_ASSERT(!core_.finished(flight.id, {}, now_));
+      return flight.beaten;
+    });
+    for (auto& flight : lost) {
+      if (flight.twin != 0) beat(flight, find);
       const std::vector<Report> reports(flight.items.size(), {Verdict::unknown});
       judge(flight, reports);
       for (const auto at : flight.items) settle(items_[at], reports.front());
@@ -207,7 +223,19 @@ class Simulation {
       RC_ASSERT(!core_.finished(flight.id, std::vector<Report>(flight.items.size(), {Verdict::done}), now_));
   }
 
-  void finish(const Flying& flight) {
+  template <class Find>
+  void beat(Flying& first, const Find& find) {
+    auto& second = find(std::exchange(first.twin, 0));
+    second.beaten = true;
+    second.twin = 0;
+    --keys_[second.key].batches;
+  }
+
+  template <class Find>
+  void finish(Flying& flight, const Find& find) {
+    if (flight.beaten)
+      return RC_ASSERT(
+          !core_.finished(flight.id, std::vector<Report>(flight.items.size(), {Verdict::done}), now_));
     std::vector<Report> reports;
     for (std::size_t i = 0; i < flight.items.size(); ++i) {
       const bool good = random_.uniform() < reliability_;
@@ -215,6 +243,21 @@ class Simulation {
       if (random_.below(8) == 0) report.after = some_ms(100);
       reports.push_back(report);
     }
+    const bool answers = std::all_of(reports.begin(), reports.end(), [](const Report& report) {
+      return report.verdict == Verdict::done || report.verdict == Verdict::failed;
+    });
+    if (flight.twin != 0 && !answers) {  // the other one's report is waited for
+      auto& twin = find(std::exchange(flight.twin, 0));
+      twin.twin = 0;
+      if (flight.gives_up < twin.gives_up) {
+        twin.gives_up = flight.gives_up;
+        twin.ends = std::min(twin.ends, twin.gives_up);
+      }
+      for (const auto at : flight.items) items_[at].flight = twin.id;
+      --keys_[flight.key].batches;
+      return RC_ASSERT(core_.finished(flight.id, reports, now_));
+    }
+    if (flight.twin != 0) beat(flight, find);
     judge(flight, reports);
     for (std::size_t i = 0; i < flight.items.size(); ++i) settle(items_[flight.items[i]], reports[i]);
     RC_ASSERT(core_.finished(flight.id, reports, now_));
@@ -308,11 +351,38 @@ class Simulation {
     RC_ASSERT(core_.open_breakers() == static_cast<std::size_t>(broken));
   }
 
+  /// What takes long goes to an idle worker, too, and not more often than allowed.
+  void hedged(const Batch& batch) {
+    RC_ASSERT((++hedges_ * policy_.hedge_every <= starts_));
+    RC_ASSERT(!draining_);
+    std::vector<std::size_t> items;
+    for (const auto& member : batch.members) {
+      items.push_back(tickets_.at(member.ticket));
+      RC_ASSERT(items_[items.back()].attempts == member.attempt);
+    }
+    const auto first = std::find_if(flights_.begin(), flights_.end(),
+                                    [&](const Flying& f) { return f.id == items_[items[0]].flight; });
+    RC_ASSERT(first != flights_.end());
+    RC_ASSERT((first->items == items && first->twin == 0 && !first->beaten));
+    for (const auto& flight : flights_) RC_ASSERT(flight.worker != batch.worker);
+    auto& key = keys_[first->key];
+    RC_ASSERT(!key.broken);
+    ++key.batches;
+    RC_ASSERT((key.most_batches == 0 || key.batches <= key.most_batches));
+    first->twin = batch.id;
+    flights_.push_back(
+        {batch.id, batch.worker, first->key, items, now_ + some_ms(30), SteadyTime::max(), first->id});
+  }
+
   void started(const Batch& batch) {
     RC_ASSERT(!batch.members.empty());
+    if (batch.hedge) return hedged(batch);
+    ++starts_;
     const auto first = tickets_.at(batch.members.front().ticket);
     auto& key = keys_[items_[first].key];
-    Flying flight{batch.id, batch.worker, items_[first].key, {}, now_ + some_ms(30), SteadyTime::max()};
+    // Some take far longer than most.
+    const auto takes = some_ms(random_.below(20) == 0 ? 300 : 30);
+    Flying flight{batch.id, batch.worker, items_[first].key, {}, now_ + takes, SteadyTime::max()};
     if (policy_.max_attempt > Duration{}) flight.gives_up = now_ + policy_.max_attempt;
     if (flight.gives_up < flight.ends) flight.ends = flight.gives_up;
     RC_ASSERT(key.held <= now_);
@@ -415,12 +485,14 @@ class Simulation {
   std::vector<Flying> flights_;
   std::vector<Answer> answers_;
   std::size_t weight_ = 0;
+  std::uint64_t starts_ = 0, hedges_ = 0;
 };
 
 Simulation any_simulation() {
   const auto policy = any_policy();
   const auto seed = *rc::gen::arbitrary<std::uint64_t>();
-  const auto arrivals = *rc::gen::inRange(1, 400);
+  const auto arrivals =
+      *rc::gen::inRange(1, policy.hedge_every > 0 ? 800 : 400);  // what is long must be known
   const auto gap = *rc::gen::element(0.1, 2.0, 20.0);
   const auto reliability = *rc::gen::element(1.0, 0.9, 0.5, 0.1);
   return {policy, seed, arrivals, gap, reliability};

@@ -43,7 +43,8 @@ v1::ClusterConfig loopback() {
 struct RealNode {
   RealNode(FaultEnvironment& environment, Journal& journal, std::string n)
       : name(std::move(n)),
-        entities({system, environment, kinds, journal, commits, reads, metrics, name}, clustered(), true, 2),
+        entities({system, environment, kinds, journal, commits, reads, metrics, name, 2}, clustered(), true,
+                 2),
         forwarder(std::in_place,
                   cluster::Forwarder::Parts{system,
                                             [this](Request request, Respond respond) {
@@ -75,7 +76,7 @@ struct RealNode {
   caf::actor_system system{config};
   SystemClock clock;
   Kinds kinds = all_kinds();
-  ThreadPool commits{1}, reads{1};
+  ThreadPool commits{2}, reads{1};
   Metrics metrics{"node"};
   Entities entities;
   std::optional<cluster::Forwarder> forwarder;

@@ -107,7 +107,7 @@ struct Nodes {
     for (int i = 0; i < 2; ++i) {
       metrics.push_back(std::make_unique<Metrics>("node"));
       nodes.push_back(std::make_unique<Entities>(
-          Entities::Parts{system, environment, kinds, *journal, commits, reads, *metrics.back(), "node"},
+          Entities::Parts{system, environment, kinds, *journal, commits, reads, *metrics.back(), "node", 2},
           options, true, 2));
       all.push_back(nodes.back().get());
       nodes.back()->on_lost([this](ShardEpoch) { ++lost; });
@@ -140,7 +140,7 @@ struct Nodes {
   caf::actor_system system{config};
   Kinds kinds = all_kinds();
   std::unique_ptr<Journal> journal;
-  ThreadPool commits{1}, reads{2};
+  ThreadPool commits{4}, reads{2};
   std::vector<std::unique_ptr<Metrics>> metrics;
   std::vector<std::unique_ptr<Entities>> nodes;
   std::vector<Entities*> all;

@@ -1,0 +1,25 @@
+#pragma once
+
+#include "providers/inference/remote/http.hpp"
+#include "providers/inference/remote/remote.hpp"
+
+namespace cx::inference::remote {
+
+/// TensorFlow Serving's REST API, row format: each instance has "features" and "offers", and each prediction
+/// is a list of as many scores as the instance has offers. Numbers are text there, so it is the slowest of
+/// the protocols.
+class TfServing final : public Protocol {
+ public:
+  /// `url` is http://host:port, without a path.
+  TfServing(std::string url, std::string model);
+
+  std::string_view name() const override { return "tfserving"; }
+  Result<std::vector<float>> infer(const Batch& batch, std::chrono::milliseconds timeout) override;
+  std::optional<Error> ready(std::chrono::milliseconds timeout) override;
+
+ private:
+  const std::string model_url_;
+  HttpSession session_{"tfserving"};
+};
+
+}  // namespace cx::inference::remote

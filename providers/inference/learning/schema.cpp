@@ -272,35 +272,35 @@ class Members {
   std::string text(const char* name) {
     const auto* value = find(name);
     if (value != nullptr && value->is_string()) return json::value_to<std::string>(*value);
-    return fail(name, "a text"), std::string();
+    return wants(name, "a text"), std::string();
   }
   bool boolean(const char* name) {
     const auto* value = find(name);
     if (value != nullptr && value->is_bool()) return value->get_bool();
-    return fail(name, "true or false"), false;
+    return wants(name, "true or false"), false;
   }
   double number(const char* name) {
     const auto* value = find(name);
     if (value != nullptr && is_finite(*value)) return value->to_number<double>();
-    return fail(name, "a number"), 0;
+    return wants(name, "a number"), 0;
   }
   std::uint32_t count(const char* name) {
     const auto* value = find(name);
     if (value != nullptr && value->is_int64() && value->get_int64() >= 0 && value->get_int64() <= kMostInputs)
       return static_cast<std::uint32_t>(value->get_int64());
-    return fail(name, "a count"), 0;
+    return wants(name, "a count"), 0;
   }
   json::array list(const char* name) {
     const auto* value = find(name);
     if (value != nullptr && value->is_array() && value->get_array().size() <= kMostInputs)
       return value->get_array();
-    return fail(name, fmt::format("a list of at most {}", kMostInputs)), json::array();
+    return wants(name, fmt::format("a list of at most {}", kMostInputs)), json::array();
   }
   std::vector<double> numbers(const char* name) {
     std::vector<double> out;
     for (const auto& value : list(name)) {
       if (!is_finite(value) || (!out.empty() && !(value.to_number<double>() > out.back())))
-        return fail(name, "a list of ascending numbers"), out;
+        return wants(name, "a list of ascending numbers"), out;
       out.push_back(value.to_number<double>());
     }
     return out;
@@ -311,12 +311,12 @@ class Members {
     for (const auto& value : list(name)) {
       if (!value.is_string() || value.get_string().empty() ||
           !seen.insert(json::value_to<std::string>(value)).second)
-        return fail(name, "a list of different texts"), out;
+        return wants(name, "a list of different texts"), out;
       out.push_back(json::value_to<std::string>(value));
     }
     return out;
   }
-  void fail(const char* name, const std::string& wanted) {
+  void wants(const char* name, const std::string& wanted) {
     if (wrong_.empty()) wrong_ = fmt::format("{}/{} is not {}", where_, name, wanted);
   }
   const std::string& wrong() const { return wrong_; }
@@ -343,7 +343,7 @@ Result<Schema> Schema::parse(std::string_view text) {
   Schema schema;
   schema.target_ = top.text("target");
   schema.positive_ = top.text("positive");
-  if (top.count("version") != kVersion) top.fail("version", fmt::format("{}", kVersion));
+  if (top.count("version") != kVersion) top.wants("version", fmt::format("{}", kVersion));
   const auto fields = top.list("fields");
   if (!top.wrong().empty()) return refused("schema: " + top.wrong());
   std::set<std::string> names;
@@ -362,10 +362,10 @@ Result<Schema> Schema::parse(std::string_view text) {
       field.values = one.texts("values");
       field.pools = one.count("pools");
     } else {
-      one.fail("kind", "\"number\" or \"category\"");
+      one.wants("kind", "\"number\" or \"category\"");
     }
     field.missing = one.boolean("missing");
-    if (!names.insert(field.name).second) one.fail("name", "a name that no other field has");
+    if (!names.insert(field.name).second) one.wants("name", "a name that no other field has");
     if (!one.wrong().empty()) return refused("schema: " + one.wrong());
     inputs += field.inputs();
     schema.fields_.push_back(std::move(field));

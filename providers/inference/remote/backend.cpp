@@ -21,7 +21,7 @@ std::unique_ptr<Protocol> make(const std::string& url, const std::string& model)
 constexpr std::pair<std::string_view, MakeProtocol> kProtocols[] = {
     {"kserve-http", make<KserveHttp>}, {"kserve-grpc", make<KserveGrpc>}, {"tfserving", make<TfServing>}};
 
-Error invalid(const char* field, std::string_view value, const char* what) {
+Error wrong_setting(const char* field, std::string_view value, const char* what) {
   return {Code::invalid_argument, "invalid-configuration",
           fmt::format("inference.{}: \"{}\" {}", field, value, what), fmt::format("/inference/{}", field)};
 }
@@ -62,15 +62,17 @@ const std::pair<std::string_view, MakeProtocol>* find_protocol(std::string_view 
 std::optional<Error> check_backend(const v1::InferenceConfig& config) {
   if (is_local(config)) return std::nullopt;
   if (find_protocol(config.provider()) == nullptr)
-    return invalid("provider", config.provider(), "is none of cpu, kserve-http, kserve-grpc, tfserving.");
+    return wrong_setting("provider", config.provider(),
+                         "is none of cpu, kserve-http, kserve-grpc, tfserving.");
   if (!base_of(config.url()))  // which is not quoted: there may be a password in it
-    return invalid("url", "...", "has to be a model server's http://host:port, without a user or a path.");
+    return wrong_setting("url", "...",
+                         "has to be a model server's http://host:port, without a user or a path.");
   if (!plain(config.remote_model()))
-    return invalid("remote_model", config.remote_model(),
-                   "is no name of a model: letters, digits, '-', '_' and '.'.");
+    return wrong_setting("remote_model", config.remote_model(),
+                         "is no name of a model: letters, digits, '-', '_' and '.'.");
   if (find_profile(profile_of(config)) == nullptr)
-    return invalid("profile", config.profile(),
-                   "is none of cpu, xdna, groq, inferentia2, inferentia3, ampere, tenstorrent.");
+    return wrong_setting("profile", config.profile(),
+                         "is none of cpu, xdna, groq, inferentia2, inferentia3, ampere, tenstorrent.");
   return std::nullopt;
 }
 

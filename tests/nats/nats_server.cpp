@@ -153,7 +153,11 @@ void NatsServer::stop() {
 }
 
 void NatsServer::pause() {
-  if (pid_ > 0) ::kill(pid_, SIGSTOP);
+  if (pid_ <= 0) return;
+  ::kill(pid_, SIGSTOP);
+  int status = 0;
+  ::waitpid(pid_, &status, WUNTRACED);  // its threads stop a moment after the signal
+  if (!WIFSTOPPED(status)) pid_ = 0;    // it ended instead, and is waited for
 }
 
 void NatsServer::resume() {

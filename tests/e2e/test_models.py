@@ -1,17 +1,15 @@
 """Who scores bids: a model file, published while the node serves; a model server, well and ill."""
 
-import json
 import os
 import random
 import re
-import signal
 import subprocess
-import urllib.request
 from pathlib import Path
 
 import pytest
 from node import BUILT, CAMPAIGNCTL, PATIENCE, wait_for
 from openrtb import bid_request, bids
+from vendor import Simulator
 
 KSERVE_SIM = Path(os.environ.get("KSERVE_SIM", BUILT / "kserve-sim/cx-kserve-sim"))
 
@@ -54,35 +52,6 @@ def test_a_model_is_published_while_the_node_serves(start, tmp_path):
     wait_for("the first model again", lambda: node.metric("cx_model_swaps_total") == 2)
 
 
-class ModelServer:
-    """cx-kserve-sim as a process."""
-
-    def __init__(self, folder):
-        self.log = folder / "kserve.log"
-        with open(self.log, "wb") as out:
-            self.process = subprocess.Popen([KSERVE_SIM, "--port", "0", "--grpc-port", "0"], stdout=out, stderr=out,
-                                            stdin=subprocess.DEVNULL)
-        self.grpc = wait_for("kserve-sim to listen", lambda: re.search(r"^grpc-port (\d+)", self.log.read_text(), re.M))[1]
-        self.http = re.search(r"^port (\d+)", self.log.read_text(), re.M)[1]
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.process.send_signal(signal.SIGTERM)
-        try:
-            self.process.wait(PATIENCE)
-        finally:
-            self.process.kill()
-
-    def behave(self, mode):
-        request = urllib.request.Request(f"http://127.0.0.1:{self.http}/_sim/behaviour", method="POST",
-                                         data=json.dumps({"mode": mode}).encode(),
-                                         headers={"content-type": "application/json"})
-        with urllib.request.urlopen(request, timeout=PATIENCE) as reply:
-            reply.read()
-
-
 def batches(node, outcome):
     found = re.search(rf'^cx_inference_remote_batches_total{{outcome="{outcome}"}} (\S+)$',
                       node.get("/metrics").body.decode(), re.MULTILINE)
@@ -91,8 +60,8 @@ def batches(node, outcome):
 
 @pytest.mark.parametrize("provider", ["kserve-http", "kserve-grpc", "tfserving"])
 def test_bids_go_on_whatever_a_model_server_does(start, tmp_path, provider):
-    with ModelServer(tmp_path) as server:
-        port = server.grpc if provider == "kserve-grpc" else server.http
+    with Simulator(KSERVE_SIM, tmp_path / "kserve.log", "--grpc-port", "0") as server:
+        port = server.port_of("grpc-port") if provider == "kserve-grpc" else server.port
         node = start("--inference-provider", provider, "--inference-url", f"http://127.0.0.1:{port}",
                      "--inference-timeout-ms", "200")
 
@@ -107,8 +76,8 @@ def test_bids_go_on_whatever_a_model_server_does(start, tmp_path, provider):
 
         bid_until("answered")
         for mode in ["error", "nan", "hang"]:
-            server.behave(mode)
+            server.behave(mode=mode)
             bid_until("failed")
         bid_until("skipped")  # the breaker
-        server.behave("ok")
+        server.behave(mode="ok")
         bid_until("answered")

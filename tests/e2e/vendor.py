@@ -15,23 +15,22 @@ VENDOR_SIM = Path(os.environ.get("VENDOR_SIM", BUILT / "vendor-sim/cx-vendor-sim
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
 
-class Vendor:
-    """Stays while nodes come and go. What it has taken is on its disk before it answers."""
+class Simulator:
+    """A simulator's process, which prints its ports and is told by /_sim/ how to behave."""
 
-    def __init__(self, folder):
-        self.journal = folder / "vendor.ndjson"
-        log = folder / "vendor.log"
+    def __init__(self, binary, log, *flags):
+        self.log = log
         with open(log, "wb") as out:
-            self.process = subprocess.Popen(
-                [VENDOR_SIM, "--port", "0", "--secret", SECRET, "--log", self.journal], stdin=subprocess.DEVNULL,
-                stdout=out, stderr=out)
-
-        def ready():
-            assert self.process.poll() is None, log.read_text()
-            return re.search(r"port (\d+)", log.read_text())
-
-        self.port = int(wait_for("vendor-sim to listen", ready)[1])
+            self.process = subprocess.Popen([binary, "--port", "0", *flags], stdin=subprocess.DEVNULL, stdout=out, stderr=out)
+        self.port = self.port_of("port")
         self.url = f"http://127.0.0.1:{self.port}"
+
+    def port_of(self, name):
+        def printed():
+            assert self.process.poll() is None, self.log.read_text()
+            return re.search(rf"^{name} (\d+)$", self.log.read_text(), re.MULTILINE)
+
+        return int(wait_for(f"a simulator to listen: {name}", printed)[1])
 
     def __enter__(self):
         return self
@@ -54,6 +53,14 @@ class Vendor:
     def behave(self, **how):
         """behave(path="/hooks/a", mode="throttle", count=3); mode "ok" is good behaviour again."""
         self.ask("POST", "/_sim/behaviour", how)
+
+
+class Vendor(Simulator):
+    """Stays while nodes come and go. What it has taken is on its disk before it answers."""
+
+    def __init__(self, folder):
+        self.journal = folder / "vendor.ndjson"
+        super().__init__(VENDOR_SIM, folder / "vendor.log", "--secret", SECRET, "--log", self.journal)
 
     def taken(self):
         """What it has taken for good, one object each time: {"id", "path", "signature", "body", ...}."""

@@ -57,7 +57,7 @@ inference::BatchPolicy make_policy(const v1::InferenceConfig& config) {
   return {.batch_items = config.batch_items(),
           .batch_wait = std::chrono::microseconds(config.batch_wait_us()),
           .pool = config.pool(),
-          .own_threads = config.provider() != "cpu",
+          .own_threads = inference::remote::is_remote(config),
           .max_queue = config.max_queue()};
 }
 
@@ -300,7 +300,8 @@ std::optional<Error> Node::Parts::open_gateways() {
 void Node::Parts::add_metrics() {
   pool::add_metrics(metrics, {{"channel", &journeys->channels()}, {"inference", &batches}});
   if (models) models->add_metrics(metrics);
-  if (config.inference().provider() != "cpu") inference::remote::add_metrics(metrics, remote_batches);
+  if (inference::remote::is_remote(config.inference()))
+    inference::remote::add_metrics(metrics, remote_batches);
   const auto counter = [this](const char* name, const char* help, const Counter& from) {
     metrics.counter(name, help, [&from] { return static_cast<double>(from.value()); });
   };

@@ -43,10 +43,6 @@ bool plain(std::string_view name) {
   });
 }
 
-bool is_local(const v1::InferenceConfig& config) {
-  return config.provider().empty() || config.provider() == "cpu";
-}
-
 std::string_view profile_of(const v1::InferenceConfig& config) {
   return config.profile().empty() ? std::string_view("cpu") : config.profile();
 }
@@ -59,8 +55,12 @@ const std::pair<std::string_view, MakeProtocol>* find_protocol(std::string_view 
 
 }  // namespace
 
+bool is_remote(const v1::InferenceConfig& config) {
+  return !config.provider().empty() && config.provider() != "cpu";
+}
+
 std::optional<Error> check_backend(const v1::InferenceConfig& config) {
-  if (is_local(config)) return std::nullopt;
+  if (!is_remote(config)) return std::nullopt;
   if (find_protocol(config.provider()) == nullptr)
     return wrong_setting("provider", config.provider(),
                          "is none of cpu, kserve-http, kserve-grpc, tfserving.");
@@ -78,7 +78,7 @@ std::optional<Error> check_backend(const v1::InferenceConfig& config) {
 
 Result<ProviderFactory> make_backend(const v1::InferenceConfig& config, ProviderFactory fallback,
                                      const Clock& clock, RemoteProbe& probe) {
-  if (is_local(config)) return fallback;
+  if (!is_remote(config)) return fallback;
   if (auto error = check_backend(config)) return std::move(*error);
   const RemoteProvider::Options options{
       config.remote_model(), find_profile(profile_of(config)),

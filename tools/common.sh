@@ -36,7 +36,7 @@ python_packages() {
     cp "$pinned" "$folder/installed.txt"
   else
     rm -rf "$folder"
-    say "These packages could not be had: the tests of the OpenAPI document are skipped"
+    say "These packages could not be had: the tests of the OpenAPI document, of ONNX models and with a newer nats-server are skipped"
   fi
 }
 

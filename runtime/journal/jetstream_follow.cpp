@@ -34,19 +34,26 @@ std::optional<Error> JetStreamJournal::start() {
   config.subjects = {parts_.cluster + ".journal.*"};
   config.replicas = parts_.replicas;
   const auto until = deadline();
-  for (;;) {
-    auto error = parts_.jetstream.ensure(config);
-    if (!error) error = checkpoints_.ensure(parts_.replicas);
-    if (!error) break;
-    const bool may_pass = error->type == "unavailable" || error->type == "timeout";
-    if (!may_pass || std::chrono::steady_clock::now() > until) return error;
-    std::this_thread::sleep_for(kPause);
-  }
+  // Again while the servers may be choosing a leader.
+  const auto patiently = [until](auto attempt) -> std::optional<Error> {
+    for (;;) {
+      auto error = attempt();
+      if (!error) return std::nullopt;
+      const bool may_pass = error->type == "unavailable" || error->type == "timeout";
+      if (!may_pass || std::chrono::steady_clock::now() > until) return error;
+      std::this_thread::sleep_for(kPause);
+    }
+  };
+  auto error = patiently([&] {
+    auto failed = parts_.jetstream.ensure(config);
+    return failed ? failed : checkpoints_.ensure(parts_.replicas);
+  });
+  if (error) return error;
   auto replica = Replica::open(parts_.directory + "/replica", parts_.environment, !parts_.sabotage.no_fence);
   if (!replica) return replica.error();
   replica_ = std::move(*replica);
-  if (auto error = check_origin()) return error;
-  if (auto error = restore_old()) return error;
+  if ((error = patiently([this] { return check_origin(); }))) return error;
+  if ((error = restore_old())) return error;
   return follow();
 }
 

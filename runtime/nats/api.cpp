@@ -15,8 +15,11 @@ constexpr std::uint64_t kNoMessage = 10037;
 constexpr std::uint64_t kConsumerMissing = 10014;
 constexpr std::uint64_t kStreamMissing = 10059;
 constexpr std::uint64_t kWrongLastSequence = 10071;
-constexpr std::uint64_t kAnotherInProcess = 10164;  // on the subject, since 2.11: which of them wins is open
-constexpr std::uint64_t kIdInProcess = 10158;       // since 2.11
+// Since 2.11, where several servers have the stream. Nothing was stored; whether what is on its way will be
+// is open.
+constexpr std::uint64_t kAnotherInProcess = 10164;  // on the subject
+constexpr std::uint64_t kIdInProcess = 10158;
+constexpr std::uint64_t kTooMany = 10167;  // messages wait at the stream: nothing was stored
 
 }  // namespace
 
@@ -50,9 +53,10 @@ std::optional<Error> error_of(const boost::json::object& answer, std::string_vie
   if (code == kNoMessage || code == kConsumerMissing) return Error{Code::not_found, "not-found", detail, ""};
   if (code == kStreamMissing) return Error{Code::not_found, "stream-missing", detail, ""};
   if (code == kWrongLastSequence) return Error{Code::conflict, "wrong-last-sequence", detail, ""};
-  if (code == kIdInProcess) return Error{Code::unavailable, "in-process", detail, ""};
-  if (code == kAnotherInProcess) return Error{Code::unavailable, "unavailable", detail, ""};
-  if (number(*error, "code") == 503) return Error{Code::unavailable, "unavailable", detail, ""};
+  if (code == kIdInProcess || code == kAnotherInProcess)
+    return Error{Code::unavailable, "in-process", detail, ""};
+  if (code == kTooMany || number(*error, "code") == 503)
+    return Error{Code::unavailable, "unavailable", detail, ""};
   return Error{Code::internal, "nats-failed", detail, ""};
 }
 

@@ -90,6 +90,7 @@ class NatsConnection final : public Connection {
                                std::string_view reply) override;
   void ask(std::string_view subject, std::string_view payload, const Headers& headers,
            std::chrono::milliseconds timeout, Reply reply) override;
+  void later(std::chrono::milliseconds delay, std::function<void()> then) override;
   Result<std::unique_ptr<Subscription>> subscribe(const std::string& subject, const std::string& queue,
                                                   Handler handler, std::size_t pending,
                                                   std::function<void(std::uint64_t)> dropped) override;
@@ -349,6 +350,20 @@ void NatsConnection::ask(std::string_view subject, std::string_view payload, con
                    generation});
   if (!error) return;
   if (auto asked = take(token)) asked->reply(*error);
+}
+
+/// An ask that is never sent.
+void NatsConnection::later(std::chrono::milliseconds delay, std::function<void()> then) {
+  const auto deadline = Clock::now() + delay;
+  bool sooner = false;
+  {
+    std::lock_guard lock(ask_mutex_);
+    sooner = deadline < wake_;
+    const auto token = ++last_token_;
+    asks_.emplace(token, Asked{"", [then = std::move(then)](const Result<Received>&) { then(); }});
+    deadlines_.emplace(deadline, token);
+  }
+  if (sooner) ask_changed_.notify_all();
 }
 
 std::optional<Asked> NatsConnection::take(std::uint64_t token) {

@@ -69,7 +69,10 @@ class Connection {
   using Reply = std::function<void(Result<Received>)>;
   virtual void ask(std::string_view subject, std::string_view payload, const Headers& headers,
                    std::chrono::milliseconds timeout, Reply reply) = 0;
-  /// The same, waited for. Not to be called on a thread of the connection's or an actor's.
+  /// Calls `then` once, after `delay`, or sooner if the connection is lost or closed: on a thread of the
+  /// connection's, which must not wait. To ask again what could not be answered yet.
+  virtual void later(std::chrono::milliseconds delay, std::function<void()> then) = 0;
+  /// An ask, waited for. Not to be called on a thread of the connection's or an actor's.
   Result<Received> request(std::string_view subject, std::string_view payload, const Headers& headers,
                            std::chrono::milliseconds timeout);
 

@@ -197,8 +197,10 @@ std::optional<std::string> PullFollower::pull(const std::string& name) {
 
 std::optional<std::string> PullFollower::word(const Item& item) {
   if (item.status == "100") return std::nullopt;
+  // Servers since 2.10 say of a pull with a limit of bytes when it has had all its messages, too.
   const bool over = item.status == "408" || item.status == "404" ||
-                    (item.status == "409" && item.why.find("MaxBytes") != std::string::npos);
+                    (item.status == "409" && (item.why.find("MaxBytes") != std::string::npos ||
+                                              item.why.find("Batch Completed") != std::string::npos));
   if (!over) return fmt::format("the server says {} {}", item.status, item.why);
   expected_ -= std::min(expected_, item.pending);
   return std::nullopt;

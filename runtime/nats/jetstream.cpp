@@ -5,7 +5,9 @@
 #include <fmt/format.h>
 #include <future>
 #include <google/protobuf/util/time_util.h>
+#include <memory>
 #include <openssl/evp.h>
+#include <utility>
 
 #include "runtime/nats/api.hpp"
 #include "runtime/nats/follower.hpp"
@@ -21,7 +23,8 @@ using boost::json::object;
 constexpr std::chrono::milliseconds kManagement{10'000};  // at least: creating a stream elects its leader
 constexpr auto kExpectedLast = "Nats-Expected-Last-Subject-Sequence";
 constexpr auto kMessageId = "Nats-Msg-Id";
-constexpr auto kInProcess = "in-process";  // an id is on its way, or was refused: never passed on
+constexpr auto kInProcess = "in-process";  // another is on its way, or its id was refused: never passed on
+constexpr std::chrono::milliseconds kInProcessFirst{5}, kInProcessMost{50};  // between looks at what became
 
 std::int64_t nanoseconds(std::chrono::nanoseconds time) {
   return time.count();
@@ -134,6 +137,62 @@ Result<std::uint64_t> sequence_of(Result<Received> answer, std::string_view what
   return Error{Code::internal, "nats-failed", fmt::format("{}: what answered is no stream", what), ""};
 }
 
+/// A message that is stored on the condition of the one before it. Keeps itself while it is under way.
+class Conditional : public std::enable_shared_from_this<Conditional> {
+ public:
+  Conditional(Connection& connection, std::chrono::milliseconds timeout, std::string_view subject,
+              std::string_view payload, const Headers& headers, std::uint64_t after,
+              JetStream::Stored1 stored)
+      : connection_(connection),
+        until_(Clock::now() + timeout),
+        subject_(subject),
+        payload_(payload),
+        headers_(headers),
+        stored_(std::move(stored)) {
+    headers_.emplace_back(kExpectedLast, std::to_string(after));
+    // In a stream with replicas, nats-server 2.9.10 looks at this condition before it proposes the message,
+    // and no more when it is applied: of two on their way at once both could be stored. A message id is
+    // compared when it is applied. Only one message may follow another, so the id names the one before: what
+    // comes second is a duplicate.
+    if (after > 0) headers_.emplace_back(kMessageId, fmt::format("after-{}", after));
+    has_id_ = after > 0;
+  }
+
+  void send() {
+    using std::chrono::milliseconds;
+    const auto left = std::chrono::ceil<milliseconds>(until_ - Clock::now());
+    connection_.ask(subject_, payload_, headers_, std::max(left, milliseconds(1)),
+                    [self = shared_from_this()](Result<Received> answer) {
+                      self->answered(sequence_of(std::move(answer), self->subject_, true));
+                    });
+  }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+
+  void answered(Result<std::uint64_t> answer) {
+    if (answer || answer.error().type != kInProcess) return stored_(std::move(answer));
+    if (std::exchange(has_id_, false)) {
+      // Servers since 2.10 may remember ids of messages that they refused; and those look at the condition
+      // when it is applied, or let nothing else onto the subject until then.
+      headers_.pop_back();
+      return send();
+    }
+    if (Clock::now() + pause_ >= until_)
+      return stored_(Error{Code::unavailable, "unavailable", answer.error().detail, ""});
+    connection_.later(std::exchange(pause_, std::min(2 * pause_, kInProcessMost)),
+                      [self = shared_from_this()] { self->send(); });
+  }
+
+  Connection& connection_;
+  const Clock::time_point until_;
+  const std::string subject_, payload_;
+  Headers headers_;
+  bool has_id_ = false;  // the last of the headers
+  const JetStream::Stored1 stored_;
+  std::chrono::milliseconds pause_ = kInProcessFirst;
+};
+
 }  // namespace
 
 JetStream::JetStream(Connection& connection, std::chrono::milliseconds timeout)
@@ -159,28 +218,14 @@ std::optional<Error> JetStream::ensure(const StreamConfig& config) {
 
 void JetStream::publish(std::string_view subject, std::string_view payload, const Headers& headers,
                         std::optional<std::uint64_t> after, Stored1 stored) {
-  auto all = headers;
-  if (after) all.emplace_back(kExpectedLast, std::to_string(*after));
-  auto answered = [stored = std::move(stored), what = std::string(subject), conditional = after.has_value()](
-                      Result<Received> answer) { stored(sequence_of(std::move(answer), what, conditional)); };
-  if (!after || *after == 0) return connection_.ask(subject, payload, all, timeout_, std::move(answered));
-
-  // In a stream with replicas, nats-server 2.9.10 looks at this condition before it proposes the message, and
-  // no more when it is applied: of two on their way at once both could be stored. A message id is compared
-  // when it is applied. Only one message may follow another, so the id names the one before: what comes
-  // second is a duplicate.
-  all.emplace_back(kMessageId, fmt::format("after-{}", *after));
-  connection_.ask(
-      subject, payload, all, timeout_,
-      [&connection = connection_, timeout = timeout_, answered = std::move(answered),
-       what = std::string(subject), body = std::string(payload), all](Result<Received> answer) mutable {
-        const auto stored = sequence_of(answer, what, true);
-        if (stored || stored.error().type != kInProcess) return answered(std::move(answer));
-        // Servers since 2.10 remember ids of messages that they refused; and they look at the condition when
-        // it is applied.
-        all.pop_back();
-        connection.ask(what, body, all, timeout, std::move(answered));
-      });
+  if (after)
+    return std::make_shared<Conditional>(connection_, timeout_, subject, payload, headers, *after,
+                                         std::move(stored))
+        ->send();
+  connection_.ask(subject, payload, headers, timeout_,
+                  [stored = std::move(stored), what = std::string(subject)](Result<Received> answer) {
+                    stored(sequence_of(std::move(answer), what, false));
+                  });
 }
 
 Result<std::uint64_t> JetStream::publish(std::string_view subject, std::string_view payload,

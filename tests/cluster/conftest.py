@@ -59,14 +59,16 @@ def ended_with_us(cluster):
 
 @pytest.fixture
 def cluster(tmp_path):
-    """cluster(3, servers=1) starts one of the test's own. `clocked`: with clocks that can be moved."""
+    """cluster(3, servers=1) starts one of the test's own. `clocked`: with clocks that can be moved. `nats_server`: the program, where it
+    is to be another than elsewhere."""
     contexts = []
 
-    def start(nodes, servers=1, flags=(), environment=None, clocked=False, kind=LocalCluster):
+    def start(nodes, servers=1, flags=(), environment=None, clocked=False, kind=LocalCluster, nats_server=None):
         cluster = kind.create(tmp_path / "cluster", nodes, servers=servers, http_port=0, flags=[*FLAGS, *flags],
                               environment=environment)
         if clocked:
             cluster.clock = Clock(tmp_path)
+        cluster.nats_server = nats_server or cluster.nats_server
         context = ended_with_us(cluster)
         context.__enter__()
         contexts.append((cluster, context))

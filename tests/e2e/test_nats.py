@@ -8,9 +8,9 @@ import subprocess
 import time
 
 import pytest
-from node import CAMPAIGNCTL, PATIENCE, ROOT, Node, wait_for
+from node import CAMPAIGNCTL, CAMPAIGND, PATIENCE, ROOT, Node, wait_for
 
-NATS_SERVER = shutil.which("nats-server", path=os.environ.get("PATH", "") + ":/usr/sbin")
+NATS_SERVER = os.environ.get("CX_NATS_SERVER") or shutil.which("nats-server", path=os.environ.get("PATH", "") + ":/usr/sbin")
 
 
 class Nats:
@@ -125,6 +125,9 @@ def test_what_a_node_knew_alone_comes_along_into_a_cluster(nats, tmp_path):
         command = [CAMPAIGNCTL, "storage", "migrate", "--data", folder / "data", "--nats-urls", urls, "-o", "json", *flags]
         return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
 
+    forgetful = subprocess.run([CAMPAIGND, "--data", folder / "data", "--nats-urls", urls, "--cluster-enabled", "true"],
+                               capture_output=True, text=True, timeout=PATIENCE, check=False)
+    assert forgetful.returncode == 1 and f"campaignctl storage migrate --data {folder}/data" in forgetful.stderr
     moved = migrate()
     assert moved.returncode == 0, moved.stderr
     assert json.loads(moved.stdout)["outcome"] == "verified" and "shards: 50 %" in moved.stderr

@@ -1,7 +1,11 @@
+#include <algorithm>
 #include <atomic>
+#include <cstdio>
+#include <cstdlib>
 #include <doctest/doctest.h>
 #include <map>
 #include <mutex>
+#include <utility>
 
 #include "runtime/nats/jetstream.hpp"
 #include "tests/nats/nats_server.hpp"
@@ -47,6 +51,10 @@ TEST_CASE("a follower gets what is there, in order, from where it is told, and t
   NatsServer server;
   const auto connection = open(server.config());
   JetStream jetstream(*connection, 5s);
+  std::atomic<int> consumers = 0;
+  const auto advisories = connection->subscribe("$JS.EVENT.ADVISORY.CONSUMER.CREATED.s.*", "",
+                                                [&](const Incoming&) { ++consumers; });
+  REQUIRE(advisories);
   Followed early;
   const auto before = early.start(jetstream);  // waits for the stream, too
   REQUIRE(!jetstream.ensure({.name = "s", .subjects = {"a.*"}}));
@@ -82,6 +90,9 @@ TEST_CASE("a follower gets what is there, in order, from where it is told, and t
   CHECK(eventually([&] { return rest.caught_up > 0; }));
   CHECK(rest.messages.size() == jetstream.state("s")->messages);
   for (const auto* each : {&early, &late, &ahead, &filtered, &rest}) CHECK(each->ordered);
+  // One each, and not one for each thousand messages; a busy machine may cost some.
+  CHECK(consumers >= 5);
+  CHECK(consumers < 9);
 }
 
 /// Publishes until told to stop, and remembers what was acknowledged.
@@ -152,38 +163,101 @@ TEST_CASE("a follower misses nothing when the server restarts under load") {
     for (const auto& [sequence, text] : publisher->acknowledged) CHECK(followed.messages[sequence] == text);
 }
 
-TEST_CASE("a follower misses nothing when servers of three die or stand still under load") {
-  NatsCluster cluster;
-  const auto connection = open(cluster.config());
-  JetStream jetstream(*connection, 2s);
-  REQUIRE(!jetstream.ensure({.name = "s", .subjects = {"a.*"}, .replicas = 3}));
-  Followed followed;
-  const auto follower = followed.start(jetstream);
-  std::vector<std::unique_ptr<Publisher>> publishers;
-  for (int i = 0; i < 2; ++i) publishers.push_back(std::make_unique<Publisher>(cluster.config(), i));
-  const auto some = [&] {
+/// Three servers with a stream on each, a follower of it, and some who publish while its leaders are harmed.
+struct Harmed {
+  Harmed() {
+    REQUIRE(!jetstream.ensure({.name = "s", .subjects = {"a.*"}, .replicas = 3}));
+    follower = followed.start(jetstream);
+    for (int i = 0; i < 2; ++i) publishers.push_back(std::make_unique<Publisher>(cluster.config(), i));
+    for (int round = 0; round < 3; ++round) {
+      CHECK(some());
+      std::optional<std::size_t> leader;
+      CHECK(eventually([&] { return (leader = cluster.leader(*connection, "s")).has_value(); }));
+      REQUIRE(leader);
+      auto& server = cluster[*leader];
+      if (round < 2) {
+        server.kill();
+        CHECK(some());  // two of three go on
+        server.start();
+      } else {
+        server.pause();
+        CHECK(some());
+        server.resume();
+      }
+    }
+    CHECK(some());
+    check_all(jetstream, followed, publishers);
+  }
+
+  bool some() {
     const int before = publishers[0]->count;
     return eventually([&] { return publishers[0]->count > before + 30; });
-  };
-  for (int round = 0; round < 3; ++round) {
-    CHECK(some());
-    std::optional<std::size_t> leader;
-    CHECK(eventually([&] { return (leader = cluster.leader(*connection, "s")).has_value(); }));
-    REQUIRE(leader);
-    auto& server = cluster[*leader];
-    if (round < 2) {
-      server.kill();
-      CHECK(some());  // two of three go on
-      server.start();
-    } else {
-      server.pause();
-      CHECK(some());
-      server.resume();
-    }
   }
-  CHECK(some());
-  // Which message has which number is not compared: this server's replicas disagree about it (README.md).
-  check_all(jetstream, followed, publishers);
+
+  NatsCluster cluster;
+  std::unique_ptr<Connection> connection = open(cluster.config());
+  JetStream jetstream{*connection, 2s};
+  Followed followed;
+  std::unique_ptr<Follower> follower;
+  std::vector<std::unique_ptr<Publisher>> publishers;
+};
+
+/// What the copies of a stream made of what was published.
+struct Verdict {
+  std::size_t readings = 0;  ///< that differ from another
+  int moved = 0, lost = 0;   ///< acknowledged messages that a reading has at another number, or not at all
+  bool good() const { return readings == 0 && moved == 0 && lost == 0; }
+};
+
+Verdict compare(Harmed& harmed) {
+  using Messages = std::map<std::uint64_t, std::string>;
+  std::vector<Messages> seen{harmed.followed.messages};
+  // Each follower reads any one copy: so many read each of the three, almost surely.
+  for (int i = 0; i < 12; ++i) {
+    Followed followed;
+    const auto follower = followed.start(harmed.jetstream);
+    CHECK(eventually([&] { return followed.last >= harmed.followed.last; }));
+    std::lock_guard lock(followed.mutex);
+    if (std::ranges::find(seen, followed.messages) == seen.end()) seen.push_back(followed.messages);
+  }
+  Verdict verdict{.readings = seen.size() - 1};
+  for (const auto& messages : seen)
+    for (const auto& publisher : harmed.publishers)
+      for (const auto& [sequence, text] : publisher->acknowledged) {
+        const auto found = messages.find(sequence);
+        if (found != messages.end() && found->second == text) continue;
+        const bool there =
+            std::ranges::any_of(messages, [&text = text](const auto& one) { return one.second == text; });
+        ++(there ? verdict.moved : verdict.lost);
+      }
+  return verdict;
+}
+
+TEST_CASE("a follower misses nothing when servers of three die or stand still under load") {
+  Harmed harmed;
+  // Copies of Debian's server disagree about which message has which number (README.md).
+  if (harmed.cluster[0].version() >= std::pair(2, 15)) {
+    const auto verdict = compare(harmed);
+    CHECK(verdict.readings == 0);
+    CHECK(verdict.moved == 0);
+    CHECK(verdict.lost == 0);
+  }
+}
+
+// By hand, the server by CX_NATS_SERVER: CX_ROUNDS=20 nats -ns -tc="numbers*"
+TEST_CASE("numbers: how often copies of a stream disagree after all that" * doctest::skip()) {
+  const char* named = std::getenv("CX_ROUNDS");
+  const int rounds = named ? std::atoi(named) : 1;
+  int bad = 0;
+  for (int round = 1; round <= rounds; ++round) {
+    Harmed harmed;
+    const auto verdict = compare(harmed);
+    bad += verdict.good() ? 0 : 1;
+    std::printf("numbers: round %d: of %zu messages %d at another number, %d lost; %zu readings differ\n",
+                round, harmed.followed.messages.size(), verdict.moved, verdict.lost, verdict.readings);
+    std::fflush(stdout);
+  }
+  std::printf("numbers: %d of %d rounds bad\n", bad, rounds);
 }
 
 }  // namespace

@@ -45,6 +45,10 @@ TEST_CASE("a stream is made, found, and brought to what is asked for") {
   Client client(server.config());
   CHECK(type(client->state("s")) == "stream-missing");
   CHECK(type(client->last("s", "a")) == "stream-missing");
+  std::atomic<int> updates = 0;
+  const auto advisories = client.connection->subscribe("$JS.EVENT.ADVISORY.STREAM.UPDATED.s", "",
+                                                       [&](const Incoming&) { ++updates; });
+  REQUIRE(advisories);
   StreamConfig config{.name = "s", .subjects = {"a.*"}};
   check_ok(client->ensure(config));
   check_ok(client->ensure(config));
@@ -53,11 +57,14 @@ TEST_CASE("a stream is made, found, and brought to what is asked for") {
   config.max_age_hours = 1;
   config.max_per_subject = 2;
   check_ok(client->ensure(config));
+  CHECK(eventually([&] { return updates > 0; }));
+  check_ok(client->ensure(config));
   for (const auto* subject : {"a.1", "b", "b", "b"}) CHECK(client->publish(subject, "", {}, std::nullopt));
   CHECK(client->state("s")->messages == 3);
   CHECK(client->state("s", "b")->messages == 2);
   CHECK(client->state("s", ">")->messages == 3);
   CHECK(client->state("s", "none")->messages == 0);
+  CHECK(updates == 1);  // what is as it should be is left alone
   config.work_queue = true;
   CHECK(client->ensure(config).value().type == "nats-failed");
   CHECK(client->ensure({.name = "too-many", .subjects = {"c"}, .replicas = 3}).has_value());

@@ -4,6 +4,9 @@
 #include <arpa/inet.h>
 #include <cerrno>
 #include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <fstream>
@@ -50,6 +53,19 @@ void write_file(const fs::path& path, const std::string& text) {
   fs::permissions(path, fs::perms::owner_read | fs::perms::owner_write);
 }
 
+/// Runs nats-server instead of this process.
+[[noreturn]] void execute(const char* program, const char* config) {
+  if (program && *program) {
+    ::execl(program, program, "-c", config, static_cast<char*>(nullptr));
+  } else {
+    ::execlp("nats-server", "nats-server", "-c", config, static_cast<char*>(nullptr));
+    ::execl("/usr/sbin/nats-server", "nats-server", "-c", config, static_cast<char*>(nullptr));
+  }
+  ::dprintf(STDERR_FILENO, "%s cannot be run: %s\n", program && *program ? program : "nats-server",
+            std::strerror(errno));
+  ::_exit(127);
+}
+
 /// Tries until it works.
 template <class Try>
 void wait_for(const char* what, Try attempt) {
@@ -94,8 +110,8 @@ NatsServer::~NatsServer() {
 void NatsServer::write_config() const {
   auto text = fmt::format(
       "server_name: \"{}\"\nlisten: \"127.0.0.1:{}\"\njetstream {{\n  store_dir: \"{}\"\n  max_mem: 256M\n"
-      "  max_file: 16G\n}}\n",
-      name_, port_, (folder_ / "store").string());
+      "  max_file: 16G\n{}}}\n",
+      name_, port_, (folder_ / "store").string(), options_.sync_always ? "  sync_interval: always\n" : "");
   if (!options_.user.empty())
     text +=
         fmt::format("authorization {{ user: \"{}\", password: \"{}\" }}\n", options_.user, options_.password);
@@ -120,6 +136,7 @@ void NatsServer::start(bool wait) {
   write_config();
   const auto config = (folder_ / "nats.conf").string();
   const auto log = (folder_ / "log").string();
+  const char* program = std::getenv("CX_NATS_SERVER");
   const auto parent = ::getpid();
   pid_ = ::fork();
   if (pid_ < 0) throw std::runtime_error("fork failed");
@@ -130,9 +147,7 @@ void NatsServer::start(bool wait) {
     const int out = ::open(log.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600);
     ::dup2(out, STDOUT_FILENO);
     ::dup2(out, STDERR_FILENO);
-    ::execlp("nats-server", "nats-server", "-c", config.c_str(), static_cast<char*>(nullptr));
-    ::execl("/usr/sbin/nats-server", "nats-server", "-c", config.c_str(), static_cast<char*>(nullptr));
-    ::_exit(127);
+    execute(program, config.c_str());
   }
   if (wait) wait_ready();
 }
@@ -171,6 +186,17 @@ std::string NatsServer::url() const {
 std::string NatsServer::log() const {
   std::ifstream file(folder_ / "log", std::ios::binary);
   return {std::istreambuf_iterator<char>(file), {}};
+}
+
+std::pair<int, int> NatsServer::version() const {
+  const auto text = log();
+  constexpr std::string_view kBefore = "Version:";
+  const auto found = text.rfind(kBefore);
+  std::pair<int, int> version{};
+  if (found == text.npos ||
+      std::sscanf(text.c_str() + found + kBefore.size(), "%d.%d", &version.first, &version.second) != 2)
+    throw std::runtime_error("nats-server does not say which version it is");
+  return version;
 }
 
 v1::NatsConfig NatsServer::config() const {

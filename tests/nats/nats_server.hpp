@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <sys/types.h>
+#include <utility>
 #include <vector>
 
 #include "cx/v1/config.pb.h"
@@ -19,12 +20,14 @@ struct NatsServerOptions {
   std::string user{}, password{};          ///< both or none
   std::string token{};                     ///< or this
   std::string certificate{}, key{}, ca{};  ///< files: TLS; `ca` signed the certificate
-  bool mutual = false;  ///< clients show a certificate that `ca` signed; config() shows the server's own
-  std::string more{};   ///< more lines of its configuration
+  bool mutual = false;       ///< clients show a certificate that `ca` signed; config() shows the server's own
+  bool sync_always = false;  ///< each message on disk before it is acknowledged; 2.10 and newer
+  std::string more{};        ///< more lines of its configuration
 };
 
 /// A real nats-server with JetStream on free loopback ports, in a temporary folder, for as long as this lives
-/// (or the thread that started it). Every call throws std::runtime_error where it fails.
+/// (or the thread that started it): the one that the environment variable CX_NATS_SERVER names, or else that
+/// of the PATH. Every call throws std::runtime_error where it fails.
 class NatsServer {
  public:
   /// Started, and JetStream answers.
@@ -41,6 +44,8 @@ class NatsServer {
   const std::filesystem::path& folder() const { return folder_; }
   /// As the server's standard error had it.
   std::string log() const;
+  /// 2 and 15 of 2.15.1: what runs, or ran last.
+  std::pair<int, int> version() const;
   /// What a client needs to connect; no replicas, 2 s of patience.
   v1::NatsConfig config() const;
 

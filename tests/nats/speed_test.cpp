@@ -103,6 +103,16 @@ TEST_CASE("speed: three servers" * doctest::skip()) {
   measure(cluster.config(), 3, 60'000);
 }
 
+TEST_CASE("speed: one server that syncs" * doctest::skip()) {
+  test::NatsServer server({.sync_always = true});
+  measure(server.config(), 1, 20'000);
+}
+
+TEST_CASE("speed: three servers that sync" * doctest::skip()) {
+  test::NatsCluster cluster(3, {.sync_always = true});
+  measure(cluster.config(), 3, 20'000);
+}
+
 TEST_CASE("speed: publish and hear" * doctest::skip()) {
   test::NatsServer server;
   const auto connection = Connection::open(server.config(), "speed");

@@ -2,6 +2,8 @@
 #include <csignal>
 #include <cstdlib>
 #include <fmt/core.h>
+#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/spdlog.h>
 #include <unistd.h>
 
 #include "tools/campaignctl/cli.hpp"
@@ -21,6 +23,14 @@ bool use_color(const std::string& when, int fd) {
   if (when != "auto") return when == "always";
   const std::string terminal = process_environment("TERM");
   return isatty(fd) != 0 && terminal != "dumb" && process_environment("NO_COLOR").empty();
+}
+
+/// What the libraries below log is no part of a result: only what is wrong, and where errors go.
+void log_to_stderr() {
+  const auto logger = spdlog::stderr_logger_mt("campaignctl");
+  logger->set_pattern("campaignctl: %v");
+  logger->set_level(spdlog::level::warn);
+  spdlog::set_default_logger(logger);
 }
 
 int fail(const Failure& failure, std::optional<Format> format, const std::string& color) {
@@ -73,5 +83,6 @@ int run(const std::vector<std::string>& words) {
 int main(int argc, char** argv) {
   std::signal(SIGINT, cx::ctl::interrupted);
   std::signal(SIGPIPE, SIG_IGN);  // put() sees it
+  cx::ctl::log_to_stderr();
   return cx::ctl::run({argv + 1, argv + argc});
 }

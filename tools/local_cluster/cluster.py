@@ -17,7 +17,7 @@ from .links import set_links
 
 ROOT = Path(__file__).resolve().parents[2]
 CAMPAIGND = Path(os.environ.get("CAMPAIGND", ROOT / "build/release/tools/campaignd/campaignd"))
-NATS_SERVER = shutil.which("nats-server", path=os.environ.get("PATH", "") + ":/usr/sbin")
+NATS_SERVER = os.environ.get("CX_NATS_SERVER") or shutil.which("nats-server", path=os.environ.get("PATH", "") + ":/usr/sbin")
 NAME = "cx"  # of the cluster, in NATS
 READY = 90  # seconds: an upper bound for what takes a few, also on a busy machine
 STOPPING = 30  # longest that a process may take to end in good order
@@ -35,6 +35,7 @@ class Cluster:
         self.folder = Path(folder).resolve()
         self.file = self.folder / "cluster.json"
         self.environment = environment or {}
+        self.nats_server = NATS_SERVER  # the program
         try:
             self.state = json.loads(self.file.read_text(encoding="utf-8"))
         except FileNotFoundError:
@@ -201,13 +202,13 @@ class Cluster:
         server = self.one(name)
         if self.state_of(name) != "gone":
             return
-        if not NATS_SERVER:
+        if not self.nats_server:
             raise Failure("nats-server is not installed: apt-get install nats-server")
         self.check_port(name, server["port"], server["monitor"])
         folder = self.folder / name
         folder.mkdir(exist_ok=True)
         (folder / "nats.conf").write_text(server_configuration(name, self.servers, folder), encoding="utf-8")
-        server["process"] = processes.start([NATS_SERVER, "-c", folder / "nats.conf"], self.log(name))
+        server["process"] = processes.start([self.nats_server, "-c", folder / "nats.conf"], self.log(name))
         self.save()
 
     def wait_server(self, name):

@@ -9,6 +9,7 @@
 #include "actors/bidding/openrtb/parser.hpp"
 #include "actors/bidding/response.hpp"
 #include "cx/v1/customer.pb.h"
+#include "cx/v1/decision.pb.h"
 #include "runtime/agents.hpp"
 #include "runtime/entity/messages.hpp"
 #include "runtime/metered.hpp"
@@ -36,6 +37,7 @@ struct Conversation {
   std::string customer;  // address; empty for anonymous
   std::vector<std::size_t> imps;
   std::vector<Opportunity> opportunities;
+  bool recorded = false;    // what is bid is kept: for somebody, whose profile may be used
   std::int64_t tier = 100;  // percent
   std::size_t granted = 0;  // impressions reserved, or the number wanted when anonymous
   std::int64_t reserved_at = 0;
@@ -128,6 +130,7 @@ class BidAgent : public Metered<caf::event_based_actor> {
   void ask_inference(Id id, Conversation& c, const v1::ImpressionsGranted& grant,
                      const v1::Profile* profile) {
     c.granted = grant.granted();
+    c.recorded = profile != nullptr;
     c.tier = profile == nullptr ? 100 : tier_percent(profile->loyalty().tier());
     const auto segments = profile == nullptr ? std::span<const std::uint32_t>{} : view(profile->segments());
     FeatureContext context{parts_.clock->unix_ms(),      grant.last_seen(),           grant.used_hour(),
@@ -144,7 +147,8 @@ class BidAgent : public Metered<caf::event_based_actor> {
       auto& item = *predict.add_items();
       item.set_features(features.data(), sizeof(features));
       item.mutable_offers()->Assign(rows.begin(), rows.end());
-      c.opportunities.push_back({index, std::move(rows)});
+      c.opportunities.push_back(
+          {index, std::move(rows), c.recorded ? pack_features(features) : std::string()});
     }
     if (c.opportunities.empty()) return decline(id, Nbr::unknown);
     watch_deadlines();
@@ -168,7 +172,10 @@ class BidAgent : public Metered<caf::event_based_actor> {
     reply.metadata.emplace_back("x-openrtb-version", "2.6");
     parts_.bids->bid.add();
     c->granted -= choices.size();
-    finish(id, std::move(reply));
+    if (!c->recorded) return finish(id, std::move(reply));
+    c->raw.reply(std::move(reply));
+    record(*c, choices, decision, predicted.model());
+    end(id);
   }
 
   void decline(Id id, Nbr reason) {
@@ -190,12 +197,16 @@ class BidAgent : public Metered<caf::event_based_actor> {
 
   /// Answers, and gives back what is still reserved.
   void finish(Id id, RawReply reply) {
+    Conversation& c = *find(id);
+    if (!c.customer.empty()) release(c.customer, c.granted, c.reserved_at);
+    c.raw.reply(std::move(reply));
+    end(id);
+  }
+
+  void end(Id id) {
     const auto found = conversations_.find(id);
     auto conversation = std::move(found->second);
     conversations_.erase(found);
-    if (!conversation->customer.empty())
-      release(conversation->customer, conversation->granted, conversation->reserved_at);
-    conversation->raw.reply(std::move(reply));
     give_back(std::move(conversation));
   }
 
@@ -204,7 +215,37 @@ class BidAgent : public Metered<caf::event_based_actor> {
     auto release = std::make_shared<v1::ReleaseImpressions>();
     release->set_count(static_cast<std::uint32_t>(count));
     release->set_reserved_at(reserved_at);
-    if (auto command = parts_.customers->request(customer, std::move(release)))
+    tell(customer, std::move(release));
+  }
+
+  /// What was bid, and by what, goes to the customer's log, together with what is given back.
+  void record(Conversation& c, const std::vector<Choice>& choices, std::string_view decision,
+              const std::string& model) {
+    auto made = std::make_shared<v1::RecordDecisions>();
+    made->set_id(std::string(decision));
+    made->set_currency(std::string(c.currency.code));
+    made->set_model(model);
+    made->set_release(static_cast<std::uint32_t>(c.granted));
+    made->set_reserved_at(c.reserved_at);
+    for (const auto& choice : choices) {
+      const auto& offer = parts_.catalog->offer(choice.row);
+      auto& bid = *made->add_bids();
+      bid.set_offer_id(offer.id());
+      bid.set_campaign_id(offer.campaign_id());
+      bid.set_score(choice.score);
+      bid.set_price_micros(choice.price_micros);
+      for (auto& opportunity : c.opportunities) {
+        if (opportunity.imp != choice.imp) continue;
+        bid.set_candidates(static_cast<std::uint32_t>(opportunity.rows.size()));
+        bid.set_features(std::move(opportunity.features));
+      }
+    }
+    tell(c.customer, std::move(made));
+  }
+
+  /// Nobody waits for what becomes of it.
+  void tell(const std::string& customer, MessagePtr what) {
+    if (auto command = parts_.customers->request(customer, std::move(what)))
       send(parts_.customers->region(command->shard), std::move(*command));
   }
 

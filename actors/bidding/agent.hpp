@@ -36,7 +36,7 @@ struct AgentParts {
 /// An actor that answers RawRequests: it parses the bid request, asks the customer, has the candidates
 /// scored, prices and replies. It carries many conversations at once; each ends by its deadline (tmax less
 /// the margin) at the latest, whatever the others do, and gives back the impressions that it reserved and did
-/// not offer.
+/// not offer. What it bid for a customer it has recorded in the customer's log: v1::RecordDecisions.
 caf::actor spawn_bid_agent(caf::actor_system& system, AgentParts parts);
 
 }  // namespace cx::bidding

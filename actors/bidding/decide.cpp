@@ -163,6 +163,18 @@ std::array<float, 256> make_features(const v1::Profile* profile, const FeatureCo
   return x;
 }
 
+std::string pack_features(std::span<const float> features) {
+  std::array<char, 256> bytes{};
+  const auto n = std::min(features.size(), bytes.size());
+  std::size_t size = 0;
+  for (std::size_t i = 0; i < n; ++i) {
+    const float scaled = features[i] * 127.0F;
+    bytes[i] = static_cast<char>(static_cast<int>(scaled + (scaled < 0 ? -0.5F : 0.5F)));
+    if (bytes[i] != 0) size = i + 1;
+  }
+  return {bytes.data(), size};
+}
+
 std::int64_t tier_percent(v1::LoyaltyTier tier) {
   switch (tier) {
     case v1::LOYALTY_TIER_SILVER:
@@ -197,7 +209,7 @@ std::vector<Choice> choose(const Request& request, const std::vector<Opportunity
       const bool taken =
           std::any_of(chosen.begin(), chosen.end(), [&](const Choice& c) { return c.row == rows[j]; });
       if (price <= 0 || price < floor || taken || (best && best->price_micros >= price)) continue;
-      best = Choice{imp_index, rows[j], price};
+      best = Choice{imp_index, rows[j], price, scores[i][j]};
     }
     if (best) chosen.push_back(*best);
   }

@@ -38,6 +38,7 @@ struct Rules {
 struct Opportunity {
   std::size_t imp;                  ///< index into Request::imps
   std::vector<std::uint32_t> rows;  ///< candidates, catalogue rows
+  std::string features = {};        ///< packed, for the record; empty where there is none
 };
 
 /// A bid that was decided on.
@@ -45,6 +46,7 @@ struct Choice {
   std::size_t imp;
   std::uint32_t row;
   std::int64_t price_micros;  ///< CPM in the response's currency
+  float score = 0;            ///< click probability that it was priced by
 };
 
 /// The currency to answer in and its rate per dollar: the first of the request's that we can price; USD when
@@ -91,6 +93,9 @@ struct FeatureContext {
 /// The 256 features of FR-RTB's table: [0,64) interests, [64,128) segments, [128,136) loyalty, [136,140)
 /// context. `profile` is null when it may not be used. All values in [-1, 1].
 std::array<float, 256> make_features(const v1::Profile* profile, const FeatureContext& context);
+
+/// Features as decisions keep them: round(127 x) as a signed byte each, without the zeros at the end.
+std::string pack_features(std::span<const float> features);
 
 /// Ranking multiplier of a loyalty tier, in percent (FR-RTB-007).
 std::int64_t tier_percent(v1::LoyaltyTier tier);

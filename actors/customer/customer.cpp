@@ -22,6 +22,18 @@ std::uint32_t room(std::uint32_t cap, std::uint32_t used) {
   return cap > used ? cap - used : 0;
 }
 
+/// At most as many as are reserved.
+void release(const v1::CustomerState& state, std::uint32_t count, std::int64_t reserved_at,
+             std::vector<v1::CustomerEvent>& events) {
+  const auto& times = state.reserved_at();
+  const auto [first, last] = std::equal_range(times.begin(), times.end(), reserved_at);
+  count = std::min(count, static_cast<std::uint32_t>(last - first));
+  if (count == 0) return;
+  auto& released = *events.emplace_back().mutable_released();
+  released.set_count(count);
+  released.set_reserved_at(reserved_at);
+}
+
 }  // namespace
 
 std::uint32_t cap_room(const v1::CustomerState& state, const v1::FrequencyCap& cap, std::int64_t now) {
@@ -62,15 +74,17 @@ Outcome<Customer::Event, v1::ImpressionsGranted> Customer::handle(const State& s
 
 Outcome<Customer::Event, NoReply> Customer::handle(const State& state, const v1::ReleaseImpressions& command,
                                                    const Context&) {
-  const auto& times = state.reserved_at();
-  const auto [first, last] = std::equal_range(times.begin(), times.end(), command.reserved_at());
-  const auto held = static_cast<std::uint32_t>(last - first);
   Outcome<Event, NoReply> out;
-  if (const auto count = std::min(command.count(), held); count > 0) {
-    auto& released = *out.events.emplace_back().mutable_released();
-    released.set_count(count);
-    released.set_reserved_at(command.reserved_at());
-  }
+  release(state, command.count(), command.reserved_at(), out.events);
+  return out;
+}
+
+Outcome<Customer::Event, NoReply> Customer::handle(const State& state, const v1::RecordDecisions& command,
+                                                   const Context&) {
+  Outcome<Event, NoReply> out;
+  release(state, command.release(), command.reserved_at(), out.events);
+  if (command.bids_size() > 0)
+    out.events.emplace_back().mutable_decisions()->set_count(static_cast<std::uint32_t>(command.bids_size()));
   return out;
 }
 
@@ -107,6 +121,7 @@ void Customer::apply(State& state, const Event& event) {
       return cx::apply(*state.mutable_person(), event.run(), event.number());
     case Event::kMessage:
       return cx::apply(*state.mutable_person(), event.message(), event.number());
+    case Event::kDecisions:  // there for those who read the log
     case Event::EVENT_NOT_SET:
       break;
   }

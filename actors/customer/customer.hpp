@@ -8,6 +8,7 @@
 
 #include "actors/customer/policy.hpp"
 #include "cx/v1/customer.pb.h"
+#include "cx/v1/decision.pb.h"
 #include "cx/v1/event.pb.h"
 #include "cx/v1/journey.pb.h"
 #include "runtime/entity/kind.hpp"
@@ -30,7 +31,7 @@ struct Customer {
       std::tuple<v1::ReserveImpressions, v1::ReleaseImpressions, v1::TakeEvent, v1::TriggerJourney,
                  v1::RunFinished, v1::DecideStep, v1::RequestMessage, v1::ReconsiderMessage, v1::ClearMessage,
                  v1::SettleMessage, v1::SetCustomerConsent, v1::SuppressCustomer, v1::UnsuppressCustomer,
-                 v1::GetCustomer, v1::GetEntries>;
+                 v1::GetCustomer, v1::GetEntries, v1::RecordDecisions>;
   template <class Reply>
   using Out = Outcome<Event, Reply>;
 
@@ -50,8 +51,11 @@ struct Customer {
                                                        const Context& context);
   static Outcome<Event, NoReply> handle(const State& state, const v1::ReleaseImpressions& command,
                                         const Context& context);
+  static Outcome<Event, NoReply> handle(const State& state, const v1::RecordDecisions& command,
+                                        const Context& context);
 
-  // What happens: events.cpp. An event within 24 hours of one of the same source and id is a duplicate.
+  // What happens: events.cpp. An event within 24 hours of one of the same source and id is a duplicate. One
+  // that is an outcome of a decision (outcome.hpp) is reported to it.
   // rate_limited "customer-busy" once 100,000 were taken in some 24 hours.
   Result<Out<v1::EventAccepted>> handle(const State& state, const v1::TakeEvent& command,
                                         const Context& context) const;

@@ -5,6 +5,7 @@
 #include "actors/customer/decide.hpp"
 #include "actors/customer/event_type.hpp"
 #include "actors/customer/json.hpp"
+#include "actors/customer/outcome.hpp"
 #include "actors/customer/person.hpp"
 #include "actors/customer/zone.hpp"
 #include "runtime/json.hpp"
@@ -88,6 +89,11 @@ Result<Customer::Out<v1::EventAccepted>> Customer::handle(const State& state, co
   if (auto zone = text_member(command.context(), "timezone");
       zone != person.geo_zone() && delivery::Zone::exists(zone))
     taken.set_geo_zone(std::move(zone));
+
+  if (auto report = outcome_of(command, context.now)) {
+    const auto to = "decision/" + std::string(context.tenant) + '/' + report->decision_id();
+    out.send(to, *std::move(report));
+  }
 
   const auto* facts = context.facts_as<v1::CustomerFacts>();
   const bool runs = std::any_of(person.runs().begin(), person.runs().end(),

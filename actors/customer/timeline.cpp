@@ -29,7 +29,9 @@ CREATE TABLE IF NOT EXISTS gone (
 
 // The first byte of an event's bytes tells which it is, as its number in the contract follows it.
 bool is_entry(std::string_view event) {
-  return !event.empty() && static_cast<unsigned char>(event[0]) >> 3 >= v1::CustomerEvent::kTakenFieldNumber;
+  if (event.empty()) return false;
+  const auto field = static_cast<unsigned char>(event[0]) >> 3;
+  return field >= v1::CustomerEvent::kTakenFieldNumber && field <= v1::CustomerEvent::kMessageFieldNumber;
 }
 
 /// A JSON object of what is not empty.

@@ -6,15 +6,16 @@
 #include <memory>
 
 #include "runtime/net/outbound.hpp"
+#include "runtime/net/request.hpp"
 
 namespace cx::auth {
 namespace {
 
 constexpr std::size_t kMostBytes = 256 * 1024;
-constexpr long kConnectMs = 3000, kTotalMs = 5000;
+constexpr long kConnectMs = 3000;
+constexpr std::chrono::milliseconds kTotal{5000};
 
 using Curl = std::unique_ptr<CURL, decltype(&curl_easy_cleanup)>;
-using Headers = std::unique_ptr<curl_slist, decltype(&curl_slist_free_all)>;
 
 std::size_t take_body(char* bytes, std::size_t, std::size_t n, void* to) {
   auto& body = *static_cast<std::string*>(to);
@@ -61,7 +62,6 @@ Result<Fetched> fetch_by_curl(const FetchRequest& request) {
   static const auto ready = curl_global_init(CURL_GLOBAL_DEFAULT);
   if (auto error = check_url(request.url)) return *std::move(error);
   const Curl curl(curl_easy_init(), curl_easy_cleanup);
-  Headers headers(nullptr, curl_slist_free_all);
   const auto failed = [&](const std::string& why) {
     return Error{Code::unavailable, "fetch-failed",
                  fmt::format("{} could not be fetched: {}", request.url, why), ""};
@@ -70,32 +70,20 @@ Result<Fetched> fetch_by_curl(const FetchRequest& request) {
 
   Fetched out;
   const auto set = [&](CURLoption option, auto value) { curl_easy_setopt(curl.get(), option, value); };
-  set(CURLOPT_URL, request.url.c_str());
-  set(CURLOPT_PROTOCOLS_STR, "http,https");
-  set(CURLOPT_PROXY, "");
-  set(CURLOPT_FOLLOWLOCATION, 0L);
-  set(CURLOPT_NOSIGNAL, 1L);
+  net::HeaderLines header;
+  header.add("Accept: application/json");
+  net::set_common(curl.get(), request.url, header, kTotal);
   set(CURLOPT_CONNECTTIMEOUT_MS, kConnectMs);
-  set(CURLOPT_TIMEOUT_MS, kTotalMs);
-  set(CURLOPT_USERAGENT, "campaign-express");
   set(CURLOPT_WRITEFUNCTION, take_body);
   set(CURLOPT_WRITEDATA, &out.body);
   set(CURLOPT_HEADERFUNCTION, take_header);
   set(CURLOPT_HEADERDATA, &out.max_age);
   if (!net::host_of(request.url)->literal) net::set_guard(curl.get(), nullptr);
-  const auto add = [&](const std::string& line) {
-    if (auto* longer = curl_slist_append(headers.get(), line.c_str())) {
-      static_cast<void>(headers.release());
-      headers.reset(longer);
-    }
-  };
-  add("Accept: application/json");
   if (!request.user.empty()) {
     set(CURLOPT_HTTPAUTH, CURLAUTH_BASIC);
     set(CURLOPT_USERNAME, request.user.c_str());
     set(CURLOPT_PASSWORD, request.password.c_str());
   }
-  set(CURLOPT_HTTPHEADER, headers.get());
   if (!request.form.empty()) {
     set(CURLOPT_POSTFIELDSIZE, static_cast<long>(request.form.size()));
     set(CURLOPT_POSTFIELDS, request.form.c_str());

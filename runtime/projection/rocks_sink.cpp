@@ -18,6 +18,12 @@ std::uint64_t number(std::string_view text) {
   return n;
 }
 
+// Where it lies is not a caller's business.
+Error not_open(std::string_view path) {
+  return {Code::unavailable, "not-ready",
+          std::string(path.substr(path.rfind('/') + 1)) + " is not open yet. Try again in a second.", ""};
+}
+
 }  // namespace
 
 Result<Sink::Position> RocksSink::load() {
@@ -103,11 +109,29 @@ Result<std::optional<std::string>> RocksSink::get(std::string_view key) {
   return std::optional(std::move(value));
 }
 
+std::optional<Error> RocksSink::erase_range(std::string_view from, std::string_view to) {
+  rocksdb::WriteBatch batch;
+  batch.DeleteRange(files_.families[kRows], from, to);
+  return write(batch, false);
+}
+
 std::optional<Error> RocksSink::scan(std::string_view from, const Visit& visit) const {
   const std::shared_lock lock(mutex_);
-  if (!files_.db) return rocks_error(rocksdb::Status::IOError("not open"), path_);
+  if (!files_.db) return not_open(path_);
   const std::unique_ptr<rocksdb::Iterator> it(files_.db->NewIterator({}, files_.families[kRows]));
   for (it->Seek(from); it->Valid(); it->Next())
+    if (!visit(it->key().ToStringView(), it->value().ToStringView())) break;
+  if (!it->status().ok()) return rocks_error(it->status(), path_);
+  return std::nullopt;
+}
+
+std::optional<Error> RocksSink::scan_back(std::string_view before, const Visit& visit) const {
+  const std::shared_lock lock(mutex_);
+  if (!files_.db) return not_open(path_);
+  const std::unique_ptr<rocksdb::Iterator> it(files_.db->NewIterator({}, files_.families[kRows]));
+  it->SeekForPrev(before);
+  if (it->Valid() && it->key() == before) it->Prev();
+  for (; it->Valid(); it->Prev())
     if (!visit(it->key().ToStringView(), it->value().ToStringView())) break;
   if (!it->status().ok()) return rocks_error(it->status(), path_);
   return std::nullopt;

@@ -26,11 +26,16 @@ class RocksSink final : public Sink {
   void put(std::string_view key, std::string_view value);
   void erase(std::string_view key);
   Result<std::optional<std::string>> get(std::string_view key);
+  /// Removes committed rows of keys in [from, to), however many: at once and for good, also when the
+  /// transaction is taken back. For what is too old, whoever put it there.
+  std::optional<Error> erase_range(std::string_view from, std::string_view to);
 
   /// For everybody, at any time: calls `visit` with committed rows from key `from` on, in order, until it
-  /// returns false. Rows of one moment.
+  /// returns false. Rows of one moment. unavailable "not-ready" before the first load().
   using Visit = std::function<bool(std::string_view key, std::string_view value)>;
   std::optional<Error> scan(std::string_view from, const Visit& visit) const;
+  /// The same backwards, from the last key before `before` on.
+  std::optional<Error> scan_back(std::string_view before, const Visit& visit) const;
 
  private:
   std::optional<Error> write(rocksdb::WriteBatch& batch, bool sync);

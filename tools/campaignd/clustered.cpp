@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
+#include "runtime/address.hpp"
 #include "runtime/catalog/jetstream_store.hpp"
 #include "runtime/environment/environment.hpp"
 #include "tools/version.hpp"
@@ -19,6 +20,27 @@ constexpr std::uint64_t kCheckpointBytes = std::uint64_t{64} << 20;
 bool fence_is_off() {
   const char* set = std::getenv("CX_TEST_NO_FENCE");
   return set != nullptr && std::string_view(set) == "1";
+}
+
+/// A node that stood alone would begin anew in a cluster that knows nothing. It must not by mistake: the
+/// cluster would then have something of its own, and no longer take what the node knew.
+std::optional<Error> check_migrated(const v1::NodeConfig& config, Environment& environment,
+                                    const Journal& journal) {
+  const auto alone = config.data() + "/journal";
+  if (!environment.files().FileExists(alone).ok()) return std::nullopt;
+  for (std::uint32_t shard = 0; shard < kShards; ++shard) {
+    const auto head = journal.head(shard);
+    if (!head) return head.error();
+    if (!(*head == Head{})) return std::nullopt;
+  }
+  return Error{
+      Code::conflict, "not-migrated",
+      fmt::format("{} holds what this node knew when it stood alone, and the cluster {} knows nothing "
+                  "yet. To bring it along, run `campaignctl storage migrate --data {} --cluster-name "
+                  "{}` with the --nats-urls of this node, and start again; to begin without it, move {} "
+                  "away.",
+                  alone, config.cluster().name(), config.data(), config.cluster().name(), alone),
+      ""};
 }
 
 }  // namespace
@@ -42,6 +64,7 @@ Result<std::unique_ptr<Clustered>> Clustered::open(const v1::NodeConfig& config,
   auto journal = JetStreamJournal::open(std::move(parts));
   if (!journal) return journal.error();
   made->journal_ = std::move(*journal);
+  if (auto error = check_migrated(config, environment, *made->journal_)) return std::move(*error);
   auto documents = JetStreamDocumentStore::open(
       jetstream, {.cluster = config.cluster().name(), .replicas = config.nats().replicas()},
       config.data() + "/catalog", environment.files());

@@ -19,7 +19,8 @@ namespace cx {
 /// to the other nodes.
 class Clustered final : public Peers {
  public:
-  /// Reads what is new in the journal and among the definitions; may take a while. All outlive this.
+  /// Reads what is new in the journal and among the definitions; may take a while. All outlive this. Refuses
+  /// to begin a cluster anew where there is what this node knew alone ("not-migrated").
   static Result<std::unique_ptr<Clustered>> open(const v1::NodeConfig& config, Environment& environment,
                                                  nats::JetStream& jetstream);
   ~Clustered() override;

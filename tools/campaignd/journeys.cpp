@@ -1,7 +1,6 @@
 #include "tools/campaignd/journeys.hpp"
 
 #include <caf/send.hpp>
-#include <future>
 
 #include "actors/customer/later.hpp"
 #include "actors/customer/policies.hpp"
@@ -17,6 +16,7 @@
 #include "providers/channels/probe.hpp"
 #include "runtime/entity/kind_of.hpp"
 #include "runtime/entity/serve.hpp"
+#include "tools/campaignd/drained.hpp"
 #include "tools/campaignd/projecting.hpp"
 
 namespace cx {
@@ -174,10 +174,7 @@ void Journeys::tick() {
 }
 
 void Journeys::drain(std::chrono::milliseconds patience) {
-  auto done = std::make_shared<std::promise<void>>();
-  auto drained = done->get_future();
-  channels::drain_channels(state_->channels, [done] { done->set_value(); });
-  drained.wait_for(patience);
+  drained([this](auto done) { channels::drain_channels(state_->channels, std::move(done)); }, patience);
 }
 
 void Journeys::stop() {

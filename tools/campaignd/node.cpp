@@ -27,6 +27,8 @@
 #include "runtime/services.hpp"
 #include "runtime/system.hpp"
 #include "tools/campaignd/clustered.hpp"
+#include "tools/campaignd/decisions.hpp"
+#include "tools/campaignd/drained.hpp"
 #include "tools/campaignd/journeys.hpp"
 #include "tools/campaignd/management.hpp"
 #include "tools/campaignd/operations.hpp"
@@ -104,12 +106,14 @@ struct Node::Parts {
   std::unique_ptr<ThreadPool> commits, reads;
   std::unique_ptr<Management> management;
   std::unique_ptr<Journeys> journeys;
+  std::unique_ptr<Decisions> decisions;
   std::unique_ptr<SystemConfig> system_config;
   std::unique_ptr<caf::actor_system> system;
   std::unique_ptr<IntervalSync> syncs;  // fsync: interval
   std::unique_ptr<Entities> entities;
   std::unique_ptr<Publishing> publishing;
   std::vector<caf::actor> actors;  // to be told to exit
+  InferencePool scorers;           // one of them
   std::unique_ptr<AgentPool> agents;
   Services services;
   std::vector<Method> methods;
@@ -181,6 +185,9 @@ std::optional<Error> Node::Parts::start_entities() {
   journeys = std::move(*journeyed);
   journeys->add_kinds(kinds, demo_profile, config.demo().seed());
   Management::add_kinds(kinds);
+  decisions =
+      std::make_unique<Decisions>(Decisions::Parts{config, system_environment(), *journal, *reads, metrics});
+  decisions->add_kinds(kinds);
   system_config = std::make_unique<SystemConfig>(config.actors(), config.cluster());
   system = std::make_unique<caf::actor_system>(*system_config);
   entities = std::make_unique<Entities>(Entities::Parts{*system, system_environment(), kinds, *journal,
@@ -191,6 +198,7 @@ std::optional<Error> Node::Parts::start_entities() {
   const auto follow = [this](std::uint32_t shard) {
     management->follow(shard);
     journeys->follow(shard);
+    decisions->follow(shard);
     if (publishing) publishing->follow(shard);
   };
   entities->on_followed(follow);
@@ -216,7 +224,8 @@ void Node::Parts::truncate_next() {
   if (!entities->here(shard) || truncating.exchange(true)) return;
   reads->post([this, shard] {
     const auto keep = std::int64_t{config.journal().retention_hours()} * 3'600'000;
-    auto upto = std::min(management->retain_after(shard), journeys->retain_after(shard));
+    auto upto = std::min(
+        {management->retain_after(shard), journeys->retain_after(shard), decisions->retain_after(shard)});
     if (publishing) upto = std::min(upto, publishing->retain_after(shard));
     const auto gone = truncate_shard(*journal, kinds, shard, {clock.unix_ms() - keep, upto});
     if (!gone) spdlog::error("The log of shard {} could not be truncated: {}", shard, gone.error().detail);
@@ -247,18 +256,18 @@ Result<inference::ProviderFactory> Node::Parts::open_model() {
 }
 
 void Node::Parts::spawn_actors(inference::ProviderFactory make_provider) {
-  const auto pool = inference::spawn_supervisor(*system, make_policy(config.inference()),
-                                                std::move(make_provider), clock, metrics, batches);
+  scorers = inference::spawn_supervisor(*system, make_policy(config.inference()), std::move(make_provider),
+                                        clock, metrics, batches);
 
   auto& agent_kind = metrics.kind("bid-agent");
   std::vector<caf::actor> bid_agents;
   for (std::uint32_t i = 1; i <= config.bidding().agents(); ++i) {
     agent_kind.addresses.push_back(fmt::format("bid-agent/system/{}-{:02}", config.node(), i));
     bid_agents.push_back(bidding::spawn_bid_agent(
-        *system, {config.tenant(), catalog, rules, entities.get(), pool, &clock, &agent_kind, &bids}));
+        *system, {config.tenant(), catalog, rules, entities.get(), scorers, &clock, &agent_kind, &bids}));
   }
   actors = bid_agents;
-  actors.push_back(caf::actor_cast<caf::actor>(pool));
+  actors.push_back(caf::actor_cast<caf::actor>(scorers));
   agents = std::make_unique<AgentPool>(std::move(bid_agents), config.bidding().agent_credit());
 }
 
@@ -266,6 +275,7 @@ std::optional<Error> Node::Parts::add_services() {
   services.add("bid-agent", agents.get());
   add_operations(services, operations());
   journeys->serve(*entities, services);
+  decisions->serve(services);
   if (auto error = management->serve(*entities, kinds, services)) return error;
   methods = methods_of(contract_services(), services);
   door = std::make_unique<Door>(management->authenticator(), system_environment(),
@@ -405,6 +415,7 @@ void Node::tick() {
   parts_->metrics.tick(1.0);
   parts_->management->tick();
   parts_->journeys->tick();
+  parts_->decisions->tick();
   if (parts_->publishing) parts_->publishing->tick();
   parts_->truncate_next();
 }
@@ -421,6 +432,9 @@ void Node::drain(std::chrono::milliseconds grace) {
   if (parts_->nats_gateway) parts_->nats_gateway->drain(left());
   parts_->http->drain(left());
   if (parts_->grpc) parts_->grpc->drain(left());
+  // Nobody asks any more; what was asked is scored, a batch that a model server has is waited for.
+  if (!drained([this](auto done) { inference::drain(parts_->scorers, std::move(done)); }, left()))
+    spdlog::warn("Predictions were under way after {} ms, and are given up.", grace.count());
   parts_->journeys->drain(left());
 }
 

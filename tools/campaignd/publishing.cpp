@@ -2,6 +2,8 @@
 
 #include "actors/customer/announce.hpp"
 #include "actors/customer/customer.hpp"
+#include "actors/decision/announce.hpp"
+#include "actors/decision/decision.hpp"
 #include "actors/journey/announce.hpp"
 #include "actors/journey/instance.hpp"
 #include "tools/campaignd/projecting.hpp"
@@ -25,7 +27,8 @@ Publishing::Publishing(const v1::NodeConfig& config, nats::JetStream& jetstream,
                   .replicas = config.nats().replicas(),
                   .hours = config.nats().gateway().publish_hours()},
                  {{std::string(Customer::kName), announce_customer},
-                  {std::string(journey::InstanceEntity::kName), journey::announce_run}},
+                  {std::string(journey::InstanceEntity::kName), journey::announce_run},
+                  {std::string(decision::DecisionEntity::kName), decision::announce_outcome}},
                  [&entities](std::uint32_t shard) { return entities.here(shard); }),
       thread_(1, kProjectingNiceness),
       projector_(journal, thread_, clock, options_of(config)) {

@@ -7,7 +7,8 @@
 
 namespace cx {
 
-/// Tells others over NATS what happens to customers and in journeys; gateways/nats/EVENTS.md.
+/// Tells others over NATS what happens to customers and in journeys, and what comes of decisions;
+/// gateways/nats/EVENTS.md.
 class Publishing {
  public:
   /// All outlive this. `entities` are those of the journal, and started.

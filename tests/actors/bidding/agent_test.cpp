@@ -5,6 +5,7 @@
 #include <doctest/doctest.h>
 
 #include "cx/v1/customer.pb.h"
+#include "cx/v1/decision.pb.h"
 #include "runtime/agents.hpp"
 #include "runtime/entity/messages.hpp"
 #include "tests/virtual_time.hpp"
@@ -25,6 +26,7 @@ struct Fixture {
   Fixture() {
     v1::Offer offer;
     offer.set_id("a");
+    offer.set_campaign_id("c");
     offer.set_media(v1::MEDIA_TYPE_BANNER);
     offer.set_width(300);
     offer.set_height(250);
@@ -36,12 +38,19 @@ struct Fixture {
     customers = time.system.spawn([this](caf::event_based_actor* self) {
       return caf::behavior{
           [this, self](const Request& request) {
-            auto promise = self->make_response_promise();
+            // Whoever only sends gets no answer.
             if (const auto* release = dynamic_cast<const v1::ReleaseImpressions*>(request.command.get())) {
               CHECK(release->reserved_at() == 77);
               released += release->count();
-              return promise.deliver(MessagePtr());
+              return;
             }
+            if (const auto* made = dynamic_cast<const v1::RecordDecisions*>(request.command.get())) {
+              CHECK(made->reserved_at() == 77);
+              released += made->release();
+              recorded.push_back(*made);
+              return;
+            }
+            auto promise = self->make_response_promise();
             const auto& reserve = dynamic_cast<const v1::ReserveImpressions&>(*request.command);
             asked.push_back(request.to);
             if (broken_customers) return promise.deliver(caf::make_error(caf::sec::runtime_error));
@@ -61,6 +70,7 @@ struct Fixture {
                              if (broken_inference)
                                return promise.deliver(caf::make_error(caf::sec::runtime_error));
                              v1::Predicted reply;
+                             reply.set_model("cpu/test@1");
                              for (const auto& item : predict.items()) {
                                auto& scores = *reply.add_items();
                                for (int i = 0; i < item.offers_size(); ++i) scores.add_values(0.02F);
@@ -124,6 +134,7 @@ struct Fixture {
   test::Answers answers;
   test::VirtualTime time;
   std::vector<std::string> asked;
+  std::vector<v1::RecordDecisions> recorded;
   Held held_grants, held_scores;
   std::uint32_t room = 10, released = 0;
   bool hold_customers = false, hold_inference = false, broken_customers = false, broken_inference = false;
@@ -142,6 +153,41 @@ TEST_CASE("a bid request becomes a bid, and what was not offered is given back")
   CHECK(f.asked == std::vector<std::string>{"customer/demo/u"});
   CHECK(f.released == 1);
   CHECK(f.bids.bid.value() == 1);
+}
+
+TEST_CASE("what is bid for somebody is recorded with what it went by, after the answer, in one message") {
+  Fixture f;
+  f.send(R"({"id":"r","imp":[{"id":"1","banner":{"w":300,"h":250,"pos":7}},)"
+         R"({"id":"2","banner":{"w":300,"h":250}}],"user":{"id":"u"},"tmax":100})");
+  REQUIRE(f.recorded.size() == 1);
+  const auto& made = f.recorded[0];
+  CHECK(made.release() == 1);
+  CHECK(f.released == 1);
+  REQUIRE(made.bids_size() == 1);
+  CHECK(f.answers.all[0].body.find(R"("bid":[{"id":")" + made.id() + R"(-1")") != std::string::npos);
+  CHECK(made.model() == "cpu/test@1");
+  CHECK(made.currency() == "USD");
+  const auto& bid = made.bids(0);
+  CHECK(bid.offer_id() == "a");
+  CHECK(bid.campaign_id() == "c");
+  CHECK(bid.score() == 0.02F);
+  CHECK(bid.price_micros() == 2'000'000);
+  CHECK(bid.candidates() == 1);
+  REQUIRE(bid.features().size() == 140);  // up to the position
+  CHECK(bid.features().back() == 127);
+}
+
+TEST_CASE("what is bid for a child, or where tracking is limited, is not recorded") {
+  for (const auto* told : {R"("regs":{"coppa":1})", R"("device":{"lmt":1})", R"("regs":{"gdpr":1})"}) {
+    Fixture f;
+    f.send(R"({"id":"r","imp":[{"id":"1","banner":{"w":300,"h":250}},{"id":"2","banner":{"w":300,"h":250}}],)"
+           R"("user":{"id":"u"},"tmax":100,)" +
+           std::string(told) + "}");
+    REQUIRE(f.answers.all.size() == 1);
+    CHECK(f.answers.all[0].kind == RawReply::Kind::document);
+    CHECK(f.recorded.empty());
+    CHECK(f.released == 1);
+  }
 }
 
 TEST_CASE("what is not a bid request is answered with where it is wrong") {
@@ -192,6 +238,7 @@ TEST_CASE("scores that come too late bid nothing and hold nothing") {
   f.answer_late();
   CHECK(f.answers.all.size() == 1);
   CHECK(f.released == 2);
+  CHECK(f.recorded.empty());
 }
 
 TEST_CASE(
@@ -214,6 +261,7 @@ TEST_CASE("nobody in particular is bid for without asking anybody") {
   CHECK(f.answers.all[0].kind == RawReply::Kind::document);
   CHECK(f.asked.empty());
   CHECK(f.released == 0);
+  CHECK(f.recorded.empty());
 }
 
 TEST_CASE("many conversations at once keep apart") {

@@ -226,6 +226,16 @@ TEST_CASE("a duration floor replaces the impression's") {
   CHECK(bids(R"([{"mindur":11,"maxdur":15,"bidfloor":1}])") == 0);
 }
 
+TEST_CASE("features are packed to a signed byte each, without the zeros at the end") {
+  CHECK(pack_features(std::array<float, 256>{}) == "");
+  const std::vector<float> some{1, -1, 0, 0.5F, -0.5F, 0.001F, 0.004F, 0};
+  CHECK(pack_features(some) == std::string("\x7f\x81\x00\x40\xc0\x00\x01", 7));
+  CHECK(pack_features(std::vector<float>(256, 1)).size() == 256);
+  for (int i = -127; i <= 127; ++i)
+    if (const std::vector<float> one{static_cast<float>(i) / 127.0F, 1}; true)
+      CHECK(static_cast<signed char>(pack_features(one)[0]) == i);
+}
+
 TEST_CASE("several impressions: no offer twice, and no more bids than granted, the dearest first") {
   const Catalog catalog({make_offer("a", 300'000), make_offer("b", 200'000), make_offer("c", 100'000)});
   std::string json = R"({"id":"r","imp":[)";

@@ -120,6 +120,27 @@ TEST_CASE("property: in no window is a cap exceeded, nor is less granted than al
   CHECK(held);
 }
 
+TEST_CASE("bids that were made leave a record, give back the rest, and change nothing else") {
+  Driver d{{}, 3, 3};
+  const auto grant = d.reserve(3, kNow);
+  v1::RecordDecisions made;
+  made.add_bids();
+  made.add_bids();
+  made.set_release(1);
+  made.set_reserved_at(grant.reserved_at());
+  auto events = d.run(made, kNow + 1).events;
+  REQUIRE(events.size() == 2);
+  CHECK(events[0].released().count() == 1);
+  CHECK(events[1].decisions().count() == 2);
+  CHECK(events[1].number() == 0);
+  CHECK(d.state.reserved_at_size() == 2);
+  const auto before = d.state.SerializeAsString();
+  made.set_release(0);
+  events = d.run(made, kNow + 2).events;
+  CHECK(events.size() == 1);
+  CHECK(d.state.SerializeAsString() == before);
+}
+
 TEST_CASE("last_seen is worth a record only when a minute has passed") {
   Driver d{{}, 0, 0};
   v1::ReserveImpressions nothing;
@@ -135,6 +156,7 @@ TEST_CASE("as an entity: its commands are relaxed by the contract, and events al
   REQUIRE(reserve);
   CHECK(reserve->relaxed);
   CHECK(kind->command(v1::ReleaseImpressions::descriptor())->relaxed);
+  CHECK(kind->command(v1::RecordDecisions::descriptor())->relaxed);
 
   auto first = kind->make("customer/demo/x"), second = kind->make("customer/demo/x");
   v1::ReserveImpressions command;

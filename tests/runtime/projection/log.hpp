@@ -4,6 +4,7 @@
 #include <doctest/doctest.h>
 #include <filesystem>
 #include <fmt/format.h>
+#include <map>
 #include <memory>
 #include <numeric>
 #include <string>
@@ -12,8 +13,10 @@
 
 #include "cx/v1/journal.pb.h"
 #include "runtime/address.hpp"
+#include "runtime/entity/kind.hpp"
 #include "runtime/journal/rocks_journal.hpp"
 #include "runtime/projection/projector.hpp"
+#include "runtime/random.hpp"
 #include "tests/faults/fault_environment.hpp"
 #include "tests/queued_executor.hpp"
 
@@ -75,6 +78,39 @@ struct Log {
     CHECK(status.lag_records == 0);
     CHECK(status.stuck.empty());
     CHECK(!status.error);
+  }
+  /// Forgets the older part of the log of some shards, of some all of it, as retention does: what was decided
+  /// is folded into bases. All entities are of `kind`; answers how many records are gone.
+  std::uint64_t forget_some(const EntityKind& kind, Random& random) {
+    std::uint64_t gone = 0;
+    for (std::uint32_t shard = 0; shard < kShards; ++shard) {
+      const auto last = heads[shard].last;
+      if (last == 0) continue;
+      const auto upto = random.below(3) == 0 ? last : random.below(static_cast<std::uint32_t>(last + 1));
+      if (upto == 0) continue;
+      std::map<std::string, v1::Snapshot> bases;
+      std::map<std::string, std::unique_ptr<Entity>> folds;
+      REQUIRE(!journal->read(shard, 0, [&](std::uint64_t sequence, std::string_view bytes) {
+        v1::JournalRecord record;
+        if (sequence > upto || !record.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())))
+          return false;
+        auto& entity = folds[record.entity()];
+        if (!entity) entity = kind.make(record.entity());
+        for (const auto& event : record.events()) CHECK(!entity->apply(1, event));
+        auto& base = bases[record.entity()];
+        base.set_entity(record.entity());
+        base.set_sequence(sequence);
+        base.set_schema(1);
+        base.set_state(entity->save());
+        return true;
+      }));
+      std::vector<Write> writes;
+      for (const auto& [address, base] : bases)
+        writes.push_back({Table::bases, address, base.SerializeAsString()});
+      REQUIRE(!journal->truncate(shard, upto, writes));
+      gone += upto;
+    }
+    return gone;
   }
   std::unique_ptr<Projector> projector(Projection& projection) {
     auto out = std::make_unique<Projector>(*journal, executor, environment.clock());

@@ -46,6 +46,35 @@ TEST_CASE("effects and cursors are committed together, and taken back together")
   }
 }
 
+TEST_CASE("rows of RocksDB are read backwards too, and a range of them goes at once") {
+  test::FaultEnvironment environment;
+  RocksSink sink("/data/rows", environment.files());
+  CHECK(sink.scan_back("", [](auto, auto) { return true; })->type == "not-ready");
+  REQUIRE(sink.load());
+  REQUIRE(!sink.reset(1));
+  REQUIRE(!sink.begin());
+  for (const char* key : {"a", "b", "bb", "c", "d"}) sink.put(key, "1");
+  REQUIRE(!sink.commit({}));
+  const auto keys = [&](const char* before, std::size_t most = 9) {
+    std::string all;
+    CHECK(!sink.scan_back(before, [&](std::string_view key, std::string_view) {
+      all += std::string(key) + ' ';
+      return --most > 0;
+    }));
+    return all;
+  };
+  CHECK(keys("z") == "d c bb b a ");
+  CHECK(keys("c") == "bb b a ");
+  CHECK(keys("ba") == "b a ");
+  CHECK(keys("z", 2) == "d c ");
+  CHECK(keys("a") == "");
+  REQUIRE(!sink.begin());
+  sink.put("e", "1");
+  REQUIRE(!sink.erase_range("b", "c"));
+  sink.rollback();
+  CHECK(keys("z") == "d c a ");
+}
+
 TEST_CASE("an SQLite sink says what is wrong with its file, and forgets no part of a transaction") {
   test::SqliteTally tally;
   auto& sink = dynamic_cast<SqliteSink&>(tally.sink());

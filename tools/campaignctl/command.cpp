@@ -63,6 +63,7 @@ std::vector<Command>& table() {
     for (auto& command : event_commands()) made.push_back(std::move(command));
     for (auto& command : journey_commands()) made.push_back(std::move(command));
     for (auto& command : model_commands()) made.push_back(std::move(command));
+    made.push_back(model_export_command());
     for (auto& command : contract_commands()) made.push_back(std::move(command));
     for (auto& command : login_commands()) made.push_back(std::move(command));
     for (auto& command : config_commands()) made.push_back(std::move(command));

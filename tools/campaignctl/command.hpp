@@ -132,6 +132,7 @@ std::vector<Command> audit_commands();
 std::vector<Command> event_commands();
 std::vector<Command> journey_commands();
 std::vector<Command> model_commands();
+Command model_export_command();
 Command simulate_command();
 /// Made from the contract: a noun for each service that has one, a verb for each method that no other command
 /// reaches.

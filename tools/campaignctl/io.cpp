@@ -99,23 +99,37 @@ Outcome<std::string> ask_secret(const std::string& prompt) {
   return line;
 }
 
-Outcome<void> write_private(const std::string& path, const std::string& text) {
+namespace {
+
+/// Whole or not at all; `type` is that of a failure.
+Outcome<void> replace_file(const std::string& path, std::string_view bytes, mode_t mode, const char* type) {
   const auto fail = [&] {
-    return Failure{Exit::server_failed, "config-not-written",
-                   fmt::format("cannot write {}: {}", path, error_text(errno)), ""};
+    return Failure{Exit::server_failed, type, fmt::format("cannot write {}: {}", path, error_text(errno)),
+                   ""};
   };
-  const auto folder = std::filesystem::path(path).parent_path();
-  std::error_code ignored;  // whatever is wrong, opening the file says it better
-  if (std::filesystem::create_directories(folder, ignored)) chmod(folder.c_str(), 0700);
   std::string temporary = path + ".XXXXXX";
-  const File file(mkostemp(temporary.data(), O_CLOEXEC));  // mode 0600
+  const File file(mkostemp(temporary.data(), O_CLOEXEC));
   if (!file) return fail();
-  if (!write_all(file.fd(), text) || fsync(file.fd()) != 0 || rename(temporary.c_str(), path.c_str()) != 0) {
+  if (!write_all(file.fd(), bytes) || fchmod(file.fd(), mode) != 0 || fsync(file.fd()) != 0 ||
+      rename(temporary.c_str(), path.c_str()) != 0) {
     const auto failure = fail();
     unlink(temporary.c_str());
     return failure;
   }
   return {};
+}
+
+}  // namespace
+
+Outcome<void> write_private(const std::string& path, const std::string& text) {
+  const auto folder = std::filesystem::path(path).parent_path();
+  std::error_code ignored;  // whatever is wrong, opening the file says it better
+  if (std::filesystem::create_directories(folder, ignored)) chmod(folder.c_str(), 0700);
+  return replace_file(path, text, 0600, "config-not-written");
+}
+
+Outcome<void> write_public(const std::string& path, std::string_view bytes) {
+  return replace_file(path, bytes, 0644, "not-written");
 }
 
 std::pair<std::size_t, std::size_t> terminal_size(int fd) {

@@ -48,6 +48,9 @@ Outcome<std::string> ask_secret(const std::string& prompt);
 /// Replaces a file by one of mode 0600, whole or not at all; its folder is made.
 Outcome<void> write_private(const std::string& path, const std::string& text);
 
+/// Replaces a file by one of mode 0644, whole or not at all.
+Outcome<void> write_public(const std::string& path, std::string_view bytes);
+
 /// Columns and rows of the terminal at `fd`; zero where it is none.
 std::pair<std::size_t, std::size_t> terminal_size(int fd);
 

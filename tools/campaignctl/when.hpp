@@ -1,11 +1,16 @@
 #pragma once
 
 #include <chrono>
+#include <optional>
 #include <string>
+#include <string_view>
 
 #include "tools/campaignctl/failure.hpp"
 
 namespace cx::ctl {
+
+/// As parse_duration (text.hpp), and whole days of up to a hundred years: "7d".
+std::optional<std::chrono::milliseconds> parse_span(std::string_view text);
 
 /// Which way a time leads that is written as a span without a sign.
 enum class Sense { ago, from_now };

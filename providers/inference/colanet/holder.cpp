@@ -5,7 +5,7 @@
 #include <spdlog/spdlog.h>
 #include <sys/stat.h>
 
-#include "providers/inference/provider.hpp"
+#include "providers/inference/colanet/bid_schema.hpp"
 
 namespace cx::inference::colanet {
 namespace {
@@ -47,13 +47,9 @@ ModelHolder::Stamp ModelHolder::stamp() const {
 Result<std::shared_ptr<const Served>> ModelHolder::load() const {
   auto model = Model::open(path_);
   if (!model) return model.error();
-  if (const auto inputs = model->columns().inputs; inputs > kFeatures)
-    return Error{
-        Code::invalid_argument, "invalid-model",
-        fmt::format("The model {} cannot be used: it has {} inputs, and a bid has {} features. Train it with "
-                    "at most as many inputs.",
-                    path_, inputs, kFeatures),
-        ""};
+  if (const auto problem = problem_of_bids(*model))
+    return Error{Code::invalid_argument, "invalid-model",
+                 fmt::format("The model {} cannot be used: {}", path_, *problem), ""};
   std::vector<std::uint32_t> column_of_row;
   column_of_row.reserve(offers_.size());
   for (const auto& id : offers_) column_of_row.push_back(model->column_of(id).value_or(Model::kPrior));

@@ -26,7 +26,8 @@ struct Served {
 
 /// The model in use. On a thread of its own it looks at the file once in an interval, follows links, and
 /// where the file is another one than before, reads it, checks it and puts it in place of the model in use;
-/// nobody waits for that. A file that is refused is told of once, and the model in use stays. Thread-safe.
+/// nobody waits for that. A file that is refused, as one whose inputs are not those of a bid is
+/// (bid_schema.hpp), is told of once, and the model in use stays. Thread-safe.
 class ModelHolder {
  public:
   /// Opens the first model, or says why it cannot be used. `offers`: ids by row of the node's offer table.

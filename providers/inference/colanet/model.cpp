@@ -9,6 +9,7 @@
 #include <limits>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <system_error>
 #include <unistd.h>
 #include <vector>
 #include <xxhash.h>
@@ -42,7 +43,8 @@ Problem read_all(const File& file, std::span<std::byte> to, std::size_t at) {
     const auto n =
         ::pread(file.descriptor, to.data() + done, to.size() - done, static_cast<off_t>(at + done));
     if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return fmt::format("byte {} cannot be read ({}).", at + done, std::strerror(errno));
+    if (n < 0)
+      return fmt::format("byte {} cannot be read ({}).", at + done, std::generic_category().message(errno));
     if (n == 0)
       return fmt::format("it ends at byte {}, where more is expected: it is being changed.", at + done);
     done += static_cast<std::size_t>(n);
@@ -170,8 +172,9 @@ class Model::Reader {
     const File file(::open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
     struct stat status {};
     if (file.descriptor < 0 || ::fstat(file.descriptor, &status) != 0)
-      return Error{Code::not_found, "unreadable-model",
-                   fmt::format("The model {} cannot be read: {}.", path_, std::strerror(errno)), ""};
+      return Error{
+          Code::not_found, "unreadable-model",
+          fmt::format("The model {} cannot be read: {}.", path_, std::generic_category().message(errno)), ""};
     if (!S_ISREG(status.st_mode)) return refused("it is not a file.");
     if (auto problem = load(file, static_cast<std::size_t>(status.st_size))) return refused(*problem);
     if (auto problem = check(schema_hash)) return refused(*problem);
@@ -196,6 +199,7 @@ class Model::Reader {
     model_.memory_.size = size;
     (void)::madvise(memory, size, MADV_HUGEPAGE);  // columns are read in no order: fewer misses of the TLB
     if (auto problem = read_all(file, {model_.memory_.data.get(), size}, 0)) return problem;
+    // NOLINTNEXTLINE(bugprone-suspicious-memory-comparison): bytes of a file
     if (std::memcmp(&header_, memory, sizeof header_) != 0) return "it is being changed while it is read.";
     (void)::mprotect(memory, size, PROT_READ);
     return std::nullopt;

@@ -256,6 +256,14 @@ void Trainer::start_at(std::uint32_t column, double probability) {
   offsets_[column] = static_cast<float>(std::log(probability / (1.0 - probability)));
 }
 
+void Trainer::shift(std::uint32_t column, double logit) {
+  offsets_[column] += static_cast<float>(logit);
+}
+
+void Trainer::mute(std::uint32_t input) {
+  for (std::uint32_t c = 0; c < columns(); ++c) std::fill_n(row(numbers_, c, kWeights + input), kMicro, 0.0F);
+}
+
 void Trainer::average(const Trainer& later, float share) {
   if (numbers_.size() != later.numbers_.size() || offsets_.size() != later.offsets_.size())
     throw std::invalid_argument("Columns of different shapes have no average.");

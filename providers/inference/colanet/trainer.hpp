@@ -81,6 +81,11 @@ class Trainer {
   /// Shifts a column that has not learnt yet to predict `probability`, in (0, 1). Near the truth, no lessons
   /// are spent on getting there.
   void start_at(std::uint32_t column, double probability);
+  /// Adds to every logit that the column predicts.
+  void shift(std::uint32_t column, double logit);
+  /// Has no column hear an input, until lessons say that it matters. For an input that they will not show:
+  /// its weights would stay the random ones that columns start with, and say something of it all the same.
+  void mute(std::uint32_t input);
 
   /// Moves all weights `share` (0 to 1) of their way to those of `later`, a trainer of the same shape: an
   /// average over passes wavers less than the last of them. What the columns learn by stays.

@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <fmt/format.h>
 #include <sys/stat.h>
+#include <system_error>
 #include <unistd.h>
 #include <xxhash.h>
 
@@ -28,7 +29,8 @@ Error invalid(const std::string& path, const std::string& why) {
 
 Error unwritten(const std::string& path) {
   return {Code::internal, "unwritten-model",
-          fmt::format("The model {} cannot be written: {}.", path, std::strerror(errno)), ""};
+          fmt::format("The model {} cannot be written: {}.", path, std::generic_category().message(errno)),
+          ""};
 }
 
 /// Nothing fires, everything does, all rates at once, and some by chance: whatever the model, its golden

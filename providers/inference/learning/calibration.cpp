@@ -76,4 +76,8 @@ Result<colanet::Calibration> platt(std::span<const double> logits, std::span<con
   return colanet::Calibration{a, b, sampling};
 }
 
+colanet::Calibration sampled(colanet::Calibration calibration, double sampling) {
+  return {calibration.a, calibration.b - std::log(sampling), sampling};
+}
+
 }  // namespace cx::inference::learning

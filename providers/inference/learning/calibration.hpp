@@ -17,4 +17,8 @@ namespace cx::inference::learning {
 Result<colanet::Calibration> platt(std::span<const double> logits, std::span<const std::uint8_t> labels,
                                    double sampling = 1);
 
+/// A calibration fitted to logits, of all rows, of a network that learnt from `sampling` of the unrewarded
+/// ones: the same probabilities, and says so.
+colanet::Calibration sampled(colanet::Calibration calibration, double sampling);
+
 }  // namespace cx::inference::learning

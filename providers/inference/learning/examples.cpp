@@ -2,6 +2,7 @@
 #include <fmt/core.h>
 #include <numeric>
 
+#include "providers/inference/colanet/model.hpp"
 #include "providers/inference/learning/schema.hpp"
 #include "runtime/random.hpp"
 
@@ -14,6 +15,12 @@ struct Inputs {
   std::vector<std::size_t> ends{0};
   std::vector<Active> actives;
 };
+
+/// Ids of offers as a model file takes them.
+bool is_offer_id(std::string_view id) {
+  return id.size() <= colanet::kMaxOfferId &&
+         std::none_of(id.begin(), id.end(), [](unsigned char c) { return c < ' ' || c == 0x7f; });
+}
 
 }  // namespace
 
@@ -42,24 +49,61 @@ Result<Examples> Examples::of(const Schema& schema, const Table& table, std::spa
   const auto positive = static_cast<std::uint32_t>(
       std::find(target->words.begin(), target->words.end(), schema.positive()) - target->words.begin());
 
-  Examples out;
-  out.inputs_ = first;
-  out.ends_.reserve(rows.size() + 1);
-  out.labels_.reserve(rows.size());
+  const auto* offers = schema.offer().empty() ? nullptr : table.column(schema.offer());
+  if (offers == nullptr && !schema.offer().empty())
+    return refuse(fmt::format("the table has no column {}, which says what a row is about", schema.offer()));
+  if (offers != nullptr && !std::all_of(offers->words.begin(), offers->words.end(), is_offer_id))
+    return refuse(
+        fmt::format("{} has a value of more than {} bytes or with control characters, which no "
+                    "offer's id has",
+                    offers->name, colanet::kMaxOfferId));
+  Examples out(first, offers == nullptr ? Ids() : std::make_shared<std::vector<std::string>>(offers->words));
+  std::vector<Active> inputs;
   for (const auto row : rows) {
     if (target->codes[row] == kMissing)
       return refuse(
           fmt::format("row {} below the heads has no value in {}, which is to be forecast: leave out "
                       "such rows",
                       row + 1, target->name));
-    out.labels_.push_back(target->codes[row] == positive ? 1 : 0);
+    inputs.clear();
     for (const auto& [column, ends, actives] : fields) {
       const auto code = column->codes[row] == kMissing ? column->words.size() : column->codes[row];
-      for (auto i = ends[code]; i < ends[code + 1]; ++i) out.actives_.push_back(actives[i]);
+      for (auto i = ends[code]; i < ends[code + 1]; ++i) inputs.push_back(actives[i]);
     }
-    out.ends_.push_back(out.actives_.size());
+    out.add(inputs, target->codes[row] == positive, offers == nullptr ? kNoOffer : offers->codes[row]);
   }
   return out;
+}
+
+void Examples::add(std::span<const Active> inputs, bool rewarded, std::uint32_t offer) {
+  for (const auto& active : inputs)
+    if (active.input < inputs_) actives_.push_back(active);
+  ends_.push_back(actives_.size());
+  labels_.push_back(rewarded ? 1 : 0);
+  offers_.push_back(offer);
+}
+
+Examples Examples::pick(std::span<const std::uint32_t> rows) const {
+  Examples out(inputs_, ids_);
+  for (const auto i : rows) out.add(row(i), labels_[i] != 0, offers_[i]);
+  return out;
+}
+
+Examples Examples::sample(double share, std::uint64_t seed) const {
+  Examples out(inputs_, ids_);
+  Random random(seed);
+  for (std::size_t i = 0; i < size(); ++i)
+    if (labels_[i] != 0 || random.uniform() < share) out.add(row(i), labels_[i] != 0, offers_[i]);
+  return out;
+}
+
+std::size_t Examples::positives() const {
+  return static_cast<std::size_t>(std::count(labels_.begin(), labels_.end(), 1));
+}
+
+const std::vector<std::string>& Examples::offer_ids() const {
+  static const std::vector<std::string> kNone;
+  return ids_ ? *ids_ : kNone;
 }
 
 void Examples::fill(std::size_t i, std::span<float> out) const {
@@ -72,8 +116,9 @@ Split split(std::uint32_t rows, std::uint64_t seed) {
   std::iota(order.begin(), order.end(), 0);
   Random random(seed);
   for (std::uint32_t i = rows; i > 1; --i) std::swap(order[i - 1], order[random.below(i)]);
-  const auto validation = order.begin() + rows * std::uint64_t{70} / 100,
-             test = order.begin() + rows * std::uint64_t{85} / 100;
+  const auto [first, second] = cuts(rows);
+  const auto validation = order.begin() + static_cast<std::ptrdiff_t>(first),
+             test = order.begin() + static_cast<std::ptrdiff_t>(second);
   return {{order.begin(), validation}, {validation, test}, {test, order.end()}};
 }
 

@@ -8,7 +8,7 @@
 #include <set>
 #include <xxhash.h>
 
-#include "runtime/random.hpp"
+#include "providers/inference/colanet/bid_schema.hpp"
 
 namespace cx::inference::learning {
 namespace json = boost::json;
@@ -205,15 +205,20 @@ Result<Schema> Schema::learn(const Table& table, std::span<const std::uint32_t> 
   for (const auto& name : options.drop)
     if (table.column(name) == nullptr)
       return refused(fmt::format("the table has no column {} to drop", name));
+  if (!options.offer.empty() && (table.column(options.offer) == nullptr || options.offer == target))
+    return refused(fmt::format("the table has no column {} that could name offers", options.offer));
   auto yes = positive_of(*wanted, count(*wanted, rows), positive);
   if (!yes) return yes.error();
 
   Schema schema;
   schema.target_ = target;
   schema.positive_ = std::move(*yes);
+  schema.offer_ = options.offer;
   for (const auto& column : table.columns) {
     const auto& drop = options.drop;
-    if (&column == wanted || std::find(drop.begin(), drop.end(), column.name) != drop.end()) continue;
+    if (&column == wanted || column.name == options.offer ||
+        std::find(drop.begin(), drop.end(), column.name) != drop.end())
+      continue;
     const auto counts = count(column, rows);
     auto field = column.is_number() ? number_field(column, counts, options.bins)
                                     : category_field(column, counts, rows.size());
@@ -249,13 +254,14 @@ std::string Schema::json() const {
     one["missing"] = field.missing;
     fields.push_back(std::move(one));
   }
-  return json::serialize(json::object{
-      {"version", kVersion}, {"target", target_}, {"positive", positive_}, {"fields", std::move(fields)}});
+  json::object out{{"version", kVersion}, {"target", target_}, {"positive", positive_}};
+  if (!offer_.empty()) out["offer"] = offer_;
+  out["fields"] = std::move(fields);
+  return json::serialize(out);
 }
 
 std::uint64_t Schema::hash() const {
-  const auto text = json();
-  return XXH64(text.data(), text.size(), 0);
+  return colanet::schema_hash(json());
 }
 
 namespace {
@@ -269,6 +275,7 @@ class Members {
     if (object_ == nullptr) wrong_ = where_ + " is not an object";
   }
 
+  bool has(const char* name) const { return find(name) != nullptr; }
   std::string text(const char* name) {
     const auto* value = find(name);
     if (value != nullptr && value->is_string()) return json::value_to<std::string>(*value);
@@ -343,6 +350,7 @@ Result<Schema> Schema::parse(std::string_view text) {
   Schema schema;
   schema.target_ = top.text("target");
   schema.positive_ = top.text("positive");
+  if (top.has("offer")) schema.offer_ = top.text("offer");
   if (top.count("version") != kVersion) top.wants("version", fmt::format("{}", kVersion));
   const auto fields = top.list("fields");
   if (!top.wrong().empty()) return refused("schema: " + top.wrong());

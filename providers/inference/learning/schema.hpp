@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "providers/inference/learning/examples.hpp"
 #include "providers/inference/learning/table.hpp"
 #include "runtime/error.hpp"
 
@@ -31,16 +32,11 @@ struct Field {
   bool operator==(const Field&) const = default;
 };
 
-/// An input that is not 0.
-struct Active {
-  std::uint16_t input;
-  float x;  ///< in (0, 1]
-};
-
 struct SchemaOptions {
   std::uint32_t inputs = 256;  ///< at most; wide fields get fewer when they do not fit
   std::uint32_t bins = 10;
   std::vector<std::string> drop = {};  ///< columns to leave out
+  std::string offer = {};              ///< the column that names the offer: no input; empty for none
 };
 
 /// How records become the inputs of a network, learnt from the rows that it is trained on and from no others.
@@ -65,45 +61,18 @@ class Schema {
   const std::vector<Field>& fields() const { return fields_; }
   const std::string& target() const { return target_; }
   const std::string& positive() const { return positive_; }
+  /// The column that says which offer a row is about; empty where there is none.
+  const std::string& offer() const { return offer_; }
 
   bool operator==(const Schema&) const = default;
 
  private:
   std::vector<Field> fields_;
-  std::string target_, positive_;
+  std::string target_, positive_, offer_;
 };
 
 /// The inputs of one value of a field whose first input is `first`, added to `out`; an empty word is a
 /// missing value, and so is what is no number in a field of numbers.
 void add_inputs(const Field& field, std::uint32_t first, std::string_view word, std::vector<Active>& out);
-
-/// Rows as a network reads them.
-class Examples {
- public:
-  /// An error when the table lacks a column of the schema, or a row its target.
-  static Result<Examples> of(const Schema& schema, const Table& table, std::span<const std::uint32_t> rows);
-
-  std::uint32_t inputs() const { return inputs_; }
-  std::size_t size() const { return labels_.size(); }
-  std::span<const Active> row(std::size_t i) const {
-    return std::span(actives_).subspan(ends_[i], ends_[i + 1] - ends_[i]);
-  }
-  /// All inputs of a row; `out` is of inputs() numbers.
-  void fill(std::size_t i, std::span<float> out) const;
-  /// 1 where the target is the positive value, else 0.
-  std::span<const std::uint8_t> labels() const { return labels_; }
-
- private:
-  std::uint32_t inputs_ = 0;
-  std::vector<std::size_t> ends_{0};
-  std::vector<Active> actives_;
-  std::vector<std::uint8_t> labels_;
-};
-
-/// Row numbers 0 to rows - 1 in three parts of 70, 15 and 15 %, shuffled by the seed.
-struct Split {
-  std::vector<std::uint32_t> training, validation, test;
-};
-Split split(std::uint32_t rows, std::uint64_t seed);
 
 }  // namespace cx::inference::learning

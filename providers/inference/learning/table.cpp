@@ -1,18 +1,16 @@
 #include "providers/inference/learning/table.hpp"
 
 #include <algorithm>
-#include <cerrno>
 #include <charconv>
 #include <cmath>
 #include <fmt/core.h>
 #include <memory>
 #include <optional>
 #include <simdjson.h>
-#include <system_error>
-#include <unistd.h>
 #include <unordered_map>
 #include <xxhash.h>
-#include <zlib.h>
+
+#include "providers/inference/learning/packed.hpp"
 
 namespace cx::inference::learning {
 namespace {
@@ -243,29 +241,10 @@ Result<Table> parse_table(std::string_view text, const std::string& name, const 
 
 Result<Table> read_table(const std::string& path, const TableLimits& limits) {
   const auto name = path == "-" ? std::string("stdin") : path;
-  const auto cannot = [&](const std::string& why) {
-    return Error{Code::not_found, "unreadable-table", fmt::format("cannot read {}: {}", name, why), ""};
-  };
-  errno = 0;
-  const auto file = path == "-" ? gzdopen(dup(STDIN_FILENO), "rb") : gzopen(path.c_str(), "rb");
-  if (file == nullptr) return cannot(std::generic_category().message(errno));
-  const std::unique_ptr<gzFile_s, int (*)(gzFile)> closes(file, gzclose_r);
-  gzbuffer(file, 1 << 17);
   Parser parser(name, limits);
-  std::string block(1 << 17, '\0');
-  while (true) {
-    const int got = gzread(file, block.data(), static_cast<unsigned>(block.size()));
-    int code = Z_OK;
-    const char* said = gzerror(file, &code);
-    // A packed file that ends early is only told of here.
-    if (got < 0 || (got == 0 && code != Z_OK && code != Z_STREAM_END))
-      return cannot(code == Z_ERRNO       ? std::generic_category().message(errno)
-                    : code == Z_BUF_ERROR ? std::string("it ends in the middle of its packed text")
-                                          : std::string(said));
-    if (got == 0) return parser.finish();
-    if (auto error = parser.feed(std::string_view(block).substr(0, static_cast<std::size_t>(got))))
-      return std::move(*error);
-  }
+  if (auto error = read_packed(path, [&](std::string_view text) { return parser.feed(text); }))
+    return std::move(*error);
+  return parser.finish();
 }
 
 }  // namespace cx::inference::learning

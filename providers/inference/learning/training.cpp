@@ -1,13 +1,10 @@
 #include "providers/inference/learning/training.hpp"
 
 #include <algorithm>
-#include <array>
+#include <cmath>
 #include <limits>
 #include <numeric>
 
-#include "providers/inference/colanet/kernels.hpp"
-#include "providers/inference/learning/logistic.hpp"
-#include "providers/inference/learning/metrics.hpp"
 #include "runtime/random.hpp"
 
 namespace cx::inference::learning {
@@ -27,31 +24,22 @@ std::vector<double> logits(const colanet::Trainer& network, const Examples& exam
   return out;
 }
 
-std::vector<double> logits(const colanet::Columns& columns, std::uint32_t column, const Examples& examples) {
-  std::vector<double> out(examples.size());
-  std::vector<float> inputs(examples.inputs());
-  colanet::Events events;
-  for (std::size_t i = 0; i < out.size(); ++i) {
-    examples.fill(i, inputs);
-    colanet::encode(inputs, events);
-    std::array<std::int64_t, 1> z{};
-    colanet::read_out(events, columns, std::array{column}, z);
-    out[i] = colanet::logit(z[0]);
+std::vector<double> losses(std::vector<double> logits, std::span<const std::uint8_t> labels,
+                           double sampling) {
+  const double shift = std::log(sampling);
+  for (std::size_t i = 0; i < logits.size(); ++i) {
+    const double z = logits[i] + shift;
+    logits[i] = std::max(z, 0.0) - z * labels[i] + std::log1p(std::exp(-std::abs(z)));
   }
-  return out;
+  return logits;
 }
 
-Trained train(const Examples& training, const Examples& validation, const TrainingOptions& options,
-              const std::function<bool(const Epoch&)>& on_epoch) {
-  auto network_options = options.network;
-  network_options.inputs = training.inputs();
-  colanet::Trainer network(network_options, 1);
+Trained train_further(const colanet::Trainer& from, double share, const Examples& training,
+                      const Examples& validation, const TrainingOptions& options,
+                      const std::function<bool(const Epoch&)>& on_epoch) {
   const auto labels = training.labels();
-  const auto positives = std::count(labels.begin(), labels.end(), 1);
-  network.start_at(0, static_cast<double>(positives) / static_cast<double>(labels.size()));
-
   // What is kept is an average that forgets old epochs: by itself, an epoch remembers its last lessons best.
-  auto average = network;
+  auto network = from, average = from;
   Trained best{network, 0, std::numeric_limits<double>::infinity()};
   std::vector<std::uint32_t> order(training.size());
   std::iota(order.begin(), order.end(), 0);
@@ -65,14 +53,29 @@ Trained train(const Examples& training, const Examples& validation, const Traini
       network.learn(inputs, 0, labels[row] != 0);
     }
     average.average(network, std::max(kNewest, 1.0F / static_cast<float>(epoch)));
-    auto p = logits(average, validation);
-    for (auto& z : p) z = sigmoid(z);
-    const auto loss = log_loss(p, validation.labels());
+    auto kept = share < 1 ? from : average;
+    if (share < 1) kept.average(average, static_cast<float>(share));
+    const auto each = losses(logits(kept, validation), validation.labels(), options.sampling);
+    const double loss = std::accumulate(each.begin(), each.end(), 0.0) / static_cast<double>(each.size());
     const bool better = loss < best.loss;
-    if (better) best = {average, epoch, loss};
+    if (better) best = {std::move(kept), epoch, loss};
     if (on_epoch && !on_epoch({epoch, loss, better})) break;
   }
   return best;
+}
+
+Trained train(const Examples& training, const Examples& validation, const TrainingOptions& options,
+              const std::function<bool(const Epoch&)>& on_epoch) {
+  auto network_options = options.network;
+  network_options.inputs = training.inputs();
+  colanet::Trainer network(network_options, 1);
+  network.start_at(0, static_cast<double>(training.positives()) / static_cast<double>(training.size()));
+  std::vector<bool> seen(training.inputs());
+  for (std::size_t i = 0; i < training.size(); ++i)
+    for (const auto& [input, x] : training.row(i)) seen[input] = true;
+  for (std::uint32_t input = 0; input < training.inputs(); ++input)
+    if (!seen[input]) network.mute(input);
+  return train_further(network, 1, training, validation, options, on_epoch);
 }
 
 }  // namespace cx::inference::learning

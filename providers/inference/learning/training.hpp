@@ -13,6 +13,7 @@ struct TrainingOptions {
   colanet::TrainOptions network = {};  ///< `inputs` is taken from the examples
   std::uint32_t epochs = 40;           ///< at most
   std::uint32_t patience = 5;          ///< epochs without a better loss before it stops
+  double sampling = 1;                 ///< share of the unrewarded rows that the training rows have kept
 };
 
 /// What an epoch came to.
@@ -35,9 +36,18 @@ struct Trained {
 Trained train(const Examples& training, const Examples& validation, const TrainingOptions& options,
               const std::function<bool(const Epoch&)>& on_epoch = {});
 
-/// The logit of each row, uncalibrated: as the trainer predicts it, and as inference computes it from a
-/// model's columns (column < columns.count).
+/// The same with a network of one column that has learnt something before. What is kept goes `share` (0 to 1)
+/// of the way from there to where training leads: the less there is to learn from, the less it should be
+/// believed.
+Trained train_further(const colanet::Trainer& from, double share, const Examples& training,
+                      const Examples& validation, const TrainingOptions& options,
+                      const std::function<bool(const Epoch&)>& on_epoch = {});
+
+/// Log losses of the rows by what their logits say, of a network that learnt from `sampling` of the
+/// unrewarded rows.
+std::vector<double> losses(std::vector<double> logits, std::span<const std::uint8_t> labels, double sampling);
+
+/// The logit of each row, uncalibrated, as the trainer's first column predicts it.
 std::vector<double> logits(const colanet::Trainer& network, const Examples& examples);
-std::vector<double> logits(const colanet::Columns& columns, std::uint32_t column, const Examples& examples);
 
 }  // namespace cx::inference::learning

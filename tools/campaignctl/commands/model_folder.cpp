@@ -12,7 +12,7 @@
 #include <sys/file.h>
 #include <unistd.h>
 
-#include "providers/inference/colanet/model.hpp"
+#include "providers/inference/colanet/bid_schema.hpp"
 #include "tools/campaignctl/document.hpp"
 #include "tools/campaignctl/io.hpp"
 #include "tools/campaignctl/report.hpp"
@@ -158,11 +158,20 @@ Outcome<void> copy(const std::string& from, const fs::path& to, std::uint64_t ha
   return done;
 }
 
+/// Nodes refuse what does not score bids; better now than then.
+Outcome<void> check_for_bids(const Model& model, const std::string& file) {
+  const auto problem = inference::colanet::problem_of_bids(model);
+  if (!problem) return {};
+  return Failure{Exit::rejected, "invalid-model", fmt::format("nodes would refuse {}: {}", file, *problem),
+                 ""};
+}
+
 }  // namespace
 
 Outcome<ModelChange> publish_model(const std::string& file, const std::string& folder) {
   const auto model = Model::open(file);
   if (!model) return refused(model.error());
+  if (const auto fit = check_for_bids(*model, file); !fit) return fit.error();
   std::error_code error;
   fs::create_directories(folder, error);
   if (error) return cannot("make the folder " + folder, error.value());
@@ -202,8 +211,10 @@ Outcome<ModelChange> roll_model_back(const std::string& folder) {
                    fmt::format("nothing was in use in {} before {}: publish another model instead", folder,
                                before.empty() ? "now" : before),
                    ""};
-  const auto model = Model::open(fs::path(folder) / *last);
+  const auto path = fs::path(folder) / *last;
+  const auto model = Model::open(path);
   if (!model) return refused(model.error());
+  if (const auto fit = check_for_bids(*model, path); !fit) return fit.error();
   if (const auto pointed = point(folder, *last); !pointed) return pointed.error();
   ModelChange change{before, *last, model->label()};
   if (const auto added = history->add("rollback", change.after, model->name()); !added) return added.error();

@@ -31,7 +31,7 @@ struct ModelChange {
 };
 
 /// Copies a model into the folder, which is made if need be, checks the copy, and puts it in use. Where it is
-/// in use already, nothing changes.
+/// in use already, nothing changes. One that does not score bids is refused.
 Outcome<ModelChange> publish_model(const std::string& file, const std::string& folder);
 
 /// Puts the model back in use that was before the current one was published, after checking it.

@@ -5,9 +5,11 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <map>
 #include <string>
 #include <vector>
 
+#include "providers/inference/colanet/bid_schema.hpp"
 #include "providers/inference/colanet/writer.hpp"
 #include "runtime/random.hpp"
 
@@ -56,6 +58,15 @@ inline ModelParts parts_of(const RandomColumns& random, const std::string& name)
   parts.columns = random.columns;
   for (std::uint32_t c = 1; c < random.columns.count; ++c)
     parts.offers.emplace_back("o-" + std::to_string(c), c);
+  return parts;
+}
+
+/// The same, as a node takes it.
+inline ModelParts bid_parts_of(const RandomColumns& random, const std::string& name) {
+  static std::map<std::uint32_t, std::string> schemas;  // what `schema` views
+  auto parts = parts_of(random, name);
+  parts.schema = schemas.try_emplace(random.columns.inputs, bid_schema(random.columns.inputs)).first->second;
+  parts.info.schema_hash = schema_hash(parts.schema);
   return parts;
 }
 

@@ -20,7 +20,7 @@ constexpr std::chrono::hours kNever{1};
 /// A model file for offers o-1 to o-9, the model's name and contents a function of `seed`.
 void publish(const Folder& folder, std::uint64_t seed, const std::string& file = "current") {
   const RandomColumns random(seed, 256, 10);
-  const auto hash = write_model(folder.file(file), test::parts_of(random, "m" + std::to_string(seed)));
+  const auto hash = write_model(folder.file(file), test::bid_parts_of(random, "m" + std::to_string(seed)));
   REQUIRE_MESSAGE(hash, hash.error().detail);
 }
 
@@ -119,6 +119,44 @@ TEST_CASE("a model that cannot be used is no start") {
   const RandomColumns wide(1, 257, 2);
   REQUIRE(write_model(folder.file("current"), test::parts_of(wide, "wide")));
   CHECK(refused().find("it has 257 inputs, and a bid has 256 features") != std::string::npos);
+}
+
+TEST_CASE("a model of another schema than a bid's is no start, and takes no other's place") {
+  const Folder folder;
+  const RandomColumns random(4, 12, 3);
+  const auto write = [&](const std::string& schema, std::uint64_t hash) {
+    auto parts = test::parts_of(random, "other");
+    parts.schema = schema;
+    parts.info.schema_hash = hash;
+    REQUIRE(write_model(folder.file("next"), parts));
+    std::filesystem::rename(folder.path / "next", folder.path / "current");
+  };
+  const auto bid = bid_schema(12);
+  publish(folder, 1);
+  const auto holder = hold(folder);
+  std::int64_t refusals = 0;
+  const std::string fields = R"({"fields":[]})";
+  const std::pair<std::string, std::uint64_t> others[] = {
+      {fields, schema_hash(fields)},
+      {"", 0},
+      {bid_schema(11), schema_hash(bid_schema(11))},  // of another number of features
+      {bid, schema_hash(bid) + 1},
+      {bid + " ", schema_hash(bid)},
+  };
+  for (const auto& [schema, hash] : others) {
+    CAPTURE(schema);
+    write(schema, hash);
+    const auto start = ModelHolder::open(folder.file("current"), offers(), kNever);
+    REQUIRE_FALSE(start);
+    CHECK(start.error().type == "invalid-model");
+    CHECK(start.error().detail.find("campaignctl model train --decisions") != std::string::npos);
+    CHECK_FALSE(holder->look());
+    CHECK(holder->refusals() == ++refusals);
+    CHECK(holder->current()->model.name() == "m1");
+  }
+  write(bid, schema_hash(bid));
+  CHECK(holder->look());
+  CHECK(holder->current()->model.name() == "other");
 }
 
 TEST_CASE("another file at the path takes over, and the old model's memory is given back") {

@@ -212,4 +212,29 @@ TEST_CASE("a split has every row once and depends on nothing but its seed") {
   CHECK(split(1, 1).test.size() == 1);
 }
 
+TEST_CASE("the column that names offers is no input, and survives the schema's text") {
+  std::string text = "a,item,y\n";
+  for (int i = 0; i < 10; ++i) text += "p,i1,1\nq,i2,0\np,,0\nq,i1,1\n";
+  const auto table = parsed(text);
+  const auto schema = learnt(table, {.offer = "item"});
+  REQUIRE(schema.fields().size() == 1);
+  CHECK(schema.offer() == "item");
+  const auto read = Schema::parse(schema.json());
+  REQUIRE(read);
+  CHECK(*read == schema);
+  CHECK(read->hash() != learnt(table, {.drop = {"item"}}).hash());
+  const auto examples = Examples::of(schema, table, all(table));
+  REQUIRE(examples);
+  CHECK(examples->offer_ids() == std::vector<std::string>{"i1", "i2"});
+  const auto first = examples->offers().first(4);
+  CHECK(std::vector(first.begin(), first.end()) == std::vector<std::uint32_t>{0, 1, kNoOffer, 0});
+  CHECK_FALSE(Schema::learn(table, all(table), "y", "", {.offer = "other"}));
+  CHECK_FALSE(Schema::learn(table, all(table), "y", "", {.offer = "y"}));
+  const auto lacks = Examples::of(schema, parsed("a,y\np,1\nq,0\n"), std::vector<std::uint32_t>{0});
+  REQUIRE_FALSE(lacks);
+  CHECK(lacks.error().detail.find("no column item") != std::string::npos);
+  const auto odd = Examples::of(schema, parsed("a,item,y\np,\"i\n\",1\n"), std::vector<std::uint32_t>{0});
+  CHECK_FALSE(odd);
+}
+
 }  // namespace cx::inference::learning

@@ -6,6 +6,7 @@
 
 #include "providers/inference/learning/logistic.hpp"
 #include "providers/inference/learning/metrics.hpp"
+#include "providers/inference/learning/offers.hpp"
 #include "runtime/random.hpp"
 
 namespace cx::inference::learning {
@@ -54,11 +55,30 @@ TEST_CASE("training learns what no line separates, stops, and inference says wha
   CHECK(auc(said, test->labels()) > 0.85);
   CHECK(auc(Logistic::fit(*training).logits(*test), test->labels()) < 0.65);
   const auto quantised = trained.network.quantised();
-  const auto inferred = logits(quantised.view(), 0, *test);
+  const auto inferred = logits(quantised.view(), *test);
   for (std::size_t i = 0; i < said.size(); ++i) CHECK(std::abs(said[i] - inferred[i]) < 0.05);
 
   const auto again = train(*training, *validation, {});
   CHECK(logits(again.network, *test) == said);
+}
+
+TEST_CASE("an input that no training row has says nothing") {
+  const auto table = either();
+  const auto parts = split(table.rows, 1);
+  const auto schema = Schema::learn(table, parts.training, "y", "");
+  REQUIRE(schema);
+  const auto narrow = Examples::of(*schema, table, parts.training);
+  REQUIRE(narrow);
+  Examples wide(narrow->inputs() + 3), other(narrow->inputs() + 3);
+  for (std::size_t i = 0; i < narrow->size(); ++i) {
+    wide.add(narrow->row(i), narrow->labels()[i] != 0);
+    auto row = std::vector<Active>(narrow->row(i).begin(), narrow->row(i).end());
+    for (std::uint16_t k = 0; k < 3; ++k)
+      row.push_back({static_cast<std::uint16_t>(narrow->inputs() + k), 1});
+    other.add(row, narrow->labels()[i] != 0);
+  }
+  const auto trained = train(wide, wide, {.epochs = 3});
+  CHECK(logits(trained.network, wide) == logits(trained.network, other));
 }
 
 TEST_CASE("training stops when it is told to") {

@@ -13,6 +13,8 @@
 #include <unistd.h>
 #include <unordered_set>
 
+#include "runtime/net/request.hpp"
+
 namespace cx::channels {
 namespace {
 
@@ -22,7 +24,6 @@ constexpr std::size_t kSpareHandles = 256;
 
 using Clock = std::chrono::steady_clock;
 using Curl = std::unique_ptr<CURL, decltype(&curl_easy_cleanup)>;
-using Headers = std::unique_ptr<curl_slist, decltype(&curl_slist_free_all)>;
 
 struct Transfer {
   HttpRequest request;
@@ -30,7 +31,7 @@ struct Transfer {
   HttpReply reply;
   net::Guard guard;
   Curl curl{nullptr, curl_easy_cleanup};
-  Headers headers{nullptr, curl_slist_free_all};
+  net::HeaderLines header;
   bool complete = false;  // the answer's header has come
 };
 
@@ -233,33 +234,17 @@ class HttpClient::Loop {
 
   bool prepare(Transfer& t, bool by_name) {
     const auto& request = t.request;
-    for (const auto& header : request.headers) {
-      if (header.find_first_of(std::string_view("\r\n\0", 3)) != header.npos) return false;
-      auto* longer = curl_slist_append(t.headers.get(), header.c_str());
-      if (longer == nullptr) return false;
-      static_cast<void>(t.headers.release());
-      t.headers.reset(longer);
-    }
-    if (auto* longer = curl_slist_append(t.headers.get(), "Expect:")) {  // no 100-continue
-      static_cast<void>(t.headers.release());
-      t.headers.reset(longer);
-    }
+    for (const auto& line : request.headers)
+      if (!t.header.add(line)) return false;
+    t.header.add("Expect:");  // no 100-continue
     t.guard = {&options_.allowed, by_name};
     const auto set = [&](CURLoption option, auto value) { curl_easy_setopt(t.curl.get(), option, value); };
     set(CURLOPT_PRIVATE, &t);
-    set(CURLOPT_URL, request.url.c_str());
-    set(CURLOPT_PROTOCOLS_STR, "http,https");
-    // One message a connection at a time: what breaks one says nothing of another.
-    set(CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_1_1));
-    set(CURLOPT_PROXY, "");
-    set(CURLOPT_FOLLOWLOCATION, 0L);
-    set(CURLOPT_NOSIGNAL, 1L);
+    // HTTP/1.1, one message a connection at a time: what breaks one says nothing of another.
+    net::set_common(t.curl.get(), request.url, t.header, request.timeout, options_.ca_file);
     set(CURLOPT_TCP_KEEPALIVE, 1L);
     const auto ms = std::max<long>(1, static_cast<long>(request.timeout.count()));
     set(CURLOPT_CONNECTTIMEOUT_MS, std::min(kConnectMs, ms));
-    set(CURLOPT_TIMEOUT_MS, ms);
-    set(CURLOPT_USERAGENT, "campaign-express");
-    set(CURLOPT_HTTPHEADER, t.headers.get());
     set(CURLOPT_POST, 1L);
     set(CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(request.body.size()));
     set(CURLOPT_POSTFIELDS, request.body.data());
@@ -267,7 +252,6 @@ class HttpClient::Loop {
     set(CURLOPT_WRITEDATA, &t);
     set(CURLOPT_HEADERFUNCTION, take_header);
     set(CURLOPT_HEADERDATA, &t);
-    if (!options_.ca_file.empty()) set(CURLOPT_CAINFO, options_.ca_file.c_str());
     net::set_guard(t.curl.get(), &t.guard);
     return true;
   }

@@ -6,7 +6,7 @@
 namespace cx::pool {
 
 Error error_of(Ending ending, const Error& last) {
-  const auto with_last = [&last](std::string what) {
+  const auto with_last = [&last](const std::string& what) {
     return last.detail.empty() ? what : what + " The last attempt: " + last.detail;
   };
   switch (ending) {

@@ -1,20 +1,18 @@
 #include <CLI/CLI.hpp>
-#include <cstdio>
 #include <fmt/format.h>
-#include <signal.h>
 
+#include "actors/bidding/catalog.hpp"
+#include "providers/inference/colanet/provider.hpp"
 #include "providers/inference/linear.hpp"
 #include "tools/kserve-sim/grpc.hpp"
 #include "tools/kserve-sim/http.hpp"
+#include "tools/vendor-sim/program.hpp"
 #include "tools/vendor-sim/server.hpp"
 #include "tools/version.hpp"
 
 namespace {
 
 using namespace cx;
-
-// The house's exit codes.
-constexpr int kDone = 0, kFailed = 1, kUsage = 2;
 
 constexpr char kHelp[] =
     "Plays a model server: scores offers as hardware of a profile would, and misbehaves when told to.\n"
@@ -26,53 +24,56 @@ constexpr char kHelp[] =
     "                       DELETE for good behaviour; GET /_sim/counts\n\n"
     "Examples:\n"
     "  cx-kserve-sim --port 8501 --grpc-port 8500 --profile inferentia2\n"
+    "  cx-kserve-sim --port 8501 --model models/current\n"
     "  cx-kserve-sim --port 0 --grpc-port 0 --mode slow --delay-ms 30 --share 0.1";
 
 struct Arguments {
-  std::string host = "127.0.0.1", name = "colanet", profile = "cpu", mode = "ok";
+  std::string host = "127.0.0.1", name = "colanet", model, profile = "cpu", mode = "ok";
   std::uint16_t port = 8501, grpc_port = 8500;
   std::uint64_t seed = 1, delay_ms = 60'000;
-  std::uint32_t offers = 10'000;
+  std::uint64_t demo_seed = 42;
+  std::uint32_t offers = 10'000, campaigns = 1'000;
   unsigned status = 503;
   double share = 1;
 };
 
-int fail(const Error& error) {
-  fmt::print(stderr, "cx-kserve-sim: {}\n", error.detail);
-  return kFailed;
+/// The model of a file, for the rows of a node's offers; or without one a node's stand-in.
+Result<std::unique_ptr<inference::CoLaNetProvider>> open_model(const Arguments& a) {
+  using Provider = std::unique_ptr<inference::CoLaNetProvider>;
+  if (a.model.empty())
+    return Provider(std::make_unique<inference::LinearCpuProvider>(
+        std::make_shared<const inference::LinearModel>(a.seed, a.offers)));
+  std::vector<std::string> offers;
+  const bidding::Catalog catalog(bidding::demo_offers(a.demo_seed, a.offers, a.campaigns));
+  for (std::uint32_t row = 0; row < catalog.size(); ++row) offers.push_back(catalog.offer(row).id());
+  auto holder = inference::colanet::ModelHolder::open(a.model, std::move(offers));
+  if (!holder) return holder.error();
+  return Provider(std::make_unique<inference::colanet::ColanetProvider>(std::move(*holder)));
 }
 
-int serve(const Arguments& a) {
-  sigset_t signals;
-  sigemptyset(&signals);
-  sigaddset(&signals, SIGINT);
-  sigaddset(&signals, SIGTERM);
-  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
-  signal(SIGPIPE, SIG_IGN);
-  auto model = std::make_shared<const inference::LinearModel>(a.seed, a.offers);
+std::optional<Error> serve(const Arguments& a) {
+  auto model = open_model(a);
+  if (!model) return model.error();
   kserve_sim::Simulator simulator({a.name, inference::remote::find_profile(a.profile), a.seed},
-                                  std::make_unique<inference::LinearCpuProvider>(std::move(model)));
+                                  std::move(*model));
   simulator.behave(
       {*kserve_sim::mode_of(a.mode), a.share, std::nullopt, a.status, std::chrono::milliseconds(a.delay_ms)});
   vendor_sim::Server http(a.host, a.port,
                           [&](const vendor_sim::Request& request) { return answer(simulator, request); });
   kserve_sim::GrpcServer grpc(simulator, a.host, a.grpc_port);
   const auto port = http.start();
-  if (!port) return fail(port.error());
+  if (!port) return port.error();
   const auto grpc_port = grpc.start();
-  if (!grpc_port) return fail(grpc_port.error());
-  fmt::print("port {}\ngrpc-port {}\n", *port, *grpc_port);
-  std::fflush(stdout);
-  int signal = 0;
-  sigwait(&signals, &signal);
-  return kDone;
+  if (!grpc_port) return grpc_port.error();
+  vendor_sim::wait_for_signal({{"port", *port}, {"grpc-port", *grpc_port}});
+  return std::nullopt;
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
   Arguments a;
-  CLI::App app{kHelp};
+  CLI::App app{kHelp, "cx-kserve-sim"};
   app.set_version_flag("--version", fmt::format("cx-kserve-sim {}", kVersion));
   app.add_option("--host", a.host, "Address to listen on")->capture_default_str();
   app.add_option("--port", a.port, "HTTP port; 0 takes a free one. It is printed as \"port N\"")
@@ -80,12 +81,21 @@ int main(int argc, char** argv) {
   app.add_option("--grpc-port", a.grpc_port,
                  "gRPC port; 0 takes a free one. It is printed as \"grpc-port N\"")
       ->capture_default_str();
-  app.add_option("--model", a.name, "Name of the model")->capture_default_str();
-  app.add_option("--seed", a.seed, "Seed of the model's weights, and of which requests a share hits")
+  app.add_option("--name", a.name, "Name of the model")->capture_default_str();
+  app.add_option("--model", a.model,
+                 "A model file, or a link to one, as for inference.model; without, a stand-in made from the "
+                 "seed")
+      ->type_name("FILE");
+  app.add_option("--seed", a.seed, "Seed of the stand-in's weights, and of which requests a share hits")
       ->capture_default_str();
-  app.add_option("--offers", a.offers, "Offers that the model has")
+  app.add_option("--offers", a.offers, "Offers of the node that asks, as its demo.offers")
       ->capture_default_str()
       ->check(CLI::Range(1, 1'000'000));
+  app.add_option("--campaigns", a.campaigns, "Their campaigns, as its demo.campaigns; for --model")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 1'000'000));
+  app.add_option("--demo-seed", a.demo_seed, "Its demo.seed, which orders them; for --model")
+      ->capture_default_str();
   app.add_option("--profile", a.profile, "Hardware: its largest batch, latency and precision")
       ->capture_default_str()
       ->check([](const std::string& name) {
@@ -107,15 +117,5 @@ int main(int argc, char** argv) {
   app.add_option("--delay-ms", a.delay_ms, "Duration of mode slow")
       ->capture_default_str()
       ->check(CLI::Range(0, 3'600'000));
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? kDone : kUsage;
-  }
-  try {
-    return serve(a);
-  } catch (const std::exception& e) {
-    fmt::print(stderr, "cx-kserve-sim: {}\n", e.what());
-    return kFailed;
-  }
+  return vendor_sim::run(app, argc, argv, [&a] { return serve(a); });
 }

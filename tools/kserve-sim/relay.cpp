@@ -6,11 +6,12 @@
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/write.hpp>
-#include <fmt/format.h>
 #include <future>
 #include <optional>
 #include <thread>
 #include <vector>
+
+#include "tools/vendor-sim/listen.hpp"
 
 namespace cx::kserve_sim {
 namespace {
@@ -107,20 +108,11 @@ Relay::~Relay() {
 
 Result<std::uint16_t> Relay::start() {
   auto& p = *parts_;
-  error_code error;
-  const auto address = asio::ip::make_address(p.host, error);
-  const tcp::endpoint at(address, p.port);
-  if (!error) p.acceptor.open(at.protocol(), error);
-  if (!error) p.acceptor.set_option(asio::socket_base::reuse_address(true), error);
-  if (!error) p.acceptor.bind(at, error);
-  if (!error) p.acceptor.listen(1024, error);
-  if (error)
-    return Error{
-        Code::unavailable, "cannot-start",
-        fmt::format("{}:{}: {}; choose another --host or --grpc-port.", p.host, p.port, error.message()), ""};
+  const auto port = vendor_sim::listen(p.acceptor, p.host, p.port, "--grpc-port");
+  if (!port) return port;
   p.accept();
   p.thread = std::thread([&p] { p.context.run(); });
-  return p.acceptor.local_endpoint().port();
+  return port;
 }
 
 void Relay::cut_after(std::size_t bytes) {

@@ -1,16 +1,12 @@
 #include <CLI/CLI.hpp>
-#include <cstdio>
 #include <fmt/format.h>
-#include <signal.h>
 
+#include "tools/vendor-sim/program.hpp"
 #include "tools/vendor-sim/server.hpp"
 #include "tools/vendor-sim/simulator.hpp"
 #include "tools/version.hpp"
 
 namespace {
-
-// The house's exit codes.
-constexpr int kDone = 0, kFailed = 1, kUsage = 2;
 
 constexpr char kHelp[] =
     "Plays the vendors that messages leave for, misbehaves when told to, and remembers what it received.\n"
@@ -25,30 +21,19 @@ constexpr char kHelp[] =
     "  cx-vendor-sim --port 8025\n"
     "  cx-vendor-sim --port 0 --secret whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw --log received.jsonl";
 
-int serve(const cx::vendor_sim::Options& options) {
-  sigset_t signals;
-  sigemptyset(&signals);
-  sigaddset(&signals, SIGINT);
-  sigaddset(&signals, SIGTERM);
-  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+std::optional<cx::Error> serve(const cx::vendor_sim::Options& options) {
   cx::vendor_sim::Server server(options);
   const auto port = server.start();
-  if (!port) {
-    fmt::print(stderr, "cx-vendor-sim: {}\n", port.error().detail);
-    return kFailed;
-  }
-  fmt::print("port {}\n", *port);
-  std::fflush(stdout);
-  int signal = 0;
-  sigwait(&signals, &signal);
-  return kDone;
+  if (!port) return port.error();
+  cx::vendor_sim::wait_for_signal({{"port", *port}});
+  return std::nullopt;
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
   cx::vendor_sim::Options options;
-  CLI::App app{kHelp};
+  CLI::App app{kHelp, "cx-vendor-sim"};
   app.set_version_flag("--version", fmt::format("cx-vendor-sim {}", cx::kVersion));
   app.add_option("--host", options.host, "Address to listen on")->capture_default_str();
   app.add_option("--port", options.port, "Port to listen on; 0 takes a free one. It is printed as \"port N\"")
@@ -59,15 +44,5 @@ int main(int argc, char** argv) {
                  "File that gets a line of JSON for each request, before it is answered")
       ->type_name("FILE");
   app.add_option("--seed", options.seed, "Seed of which requests a share hits")->capture_default_str();
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? kDone : kUsage;
-  }
-  try {
-    return serve(options);
-  } catch (const std::exception& e) {
-    fmt::print(stderr, "cx-vendor-sim: {}\n", e.what());
-    return kFailed;
-  }
+  return cx::vendor_sim::run(app, argc, argv, [&options] { return serve(options); });
 }

@@ -13,6 +13,7 @@
 #include <fmt/format.h>
 #include <thread>
 
+#include "tools/vendor-sim/listen.hpp"
 #include "tools/vendor-sim/simulator.hpp"
 
 namespace cx::vendor_sim {
@@ -168,17 +169,8 @@ Server::~Server() {
 
 Result<std::uint16_t> Server::start() {
   auto& p = *parts_;
-  error_code error;
-  const auto address = asio::ip::make_address(p.host, error);
-  const tcp::endpoint at(address, p.port);
-  if (!error) p.acceptor.open(at.protocol(), error);
-  if (!error) p.acceptor.set_option(asio::socket_base::reuse_address(true), error);
-  if (!error) p.acceptor.bind(at, error);
-  if (!error) p.acceptor.listen(4096, error);
-  if (error)
-    return Error{Code::unavailable, "cannot-start",
-                 fmt::format("{}:{}: {}; choose another --host or --port.", p.host, p.port, error.message()),
-                 ""};
+  const auto port = listen(p.acceptor, p.host, p.port, "--port");
+  if (!port) return port;
   p.accept();
   p.thread = std::thread([&p] {
     try {
@@ -188,7 +180,7 @@ Result<std::uint16_t> Server::start() {
       std::abort();
     }
   });
-  return p.acceptor.local_endpoint().port();
+  return port;
 }
 
 void Server::stop() {

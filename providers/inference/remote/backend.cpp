@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <fmt/format.h>
+#include <fstream>
 
 #include "providers/inference/remote/kserve_grpc.hpp"
 #include "providers/inference/remote/kserve_http.hpp"
@@ -11,11 +12,12 @@
 namespace cx::inference::remote {
 namespace {
 
-using MakeProtocol = std::unique_ptr<Protocol> (*)(const std::string& url, const std::string& model);
+using MakeProtocol = std::unique_ptr<Protocol> (*)(const std::string& url, const std::string& model,
+                                                   const std::string& ca_file);
 
 template <class T>
-std::unique_ptr<Protocol> make(const std::string& url, const std::string& model) {
-  return std::make_unique<T>(url, model);
+std::unique_ptr<Protocol> make(const std::string& url, const std::string& model, const std::string& ca_file) {
+  return std::make_unique<T>(url, model, ca_file);
 }
 
 constexpr std::pair<std::string_view, MakeProtocol> kProtocols[] = {
@@ -73,6 +75,9 @@ std::optional<Error> check_backend(const v1::InferenceConfig& config) {
   if (find_profile(profile_of(config)) == nullptr)
     return wrong_setting("profile", config.profile(),
                          "is none of cpu, xdna, groq, inferentia2, inferentia3, ampere, tenstorrent.");
+  if (!config.ca_file().empty() && std::ifstream(config.ca_file()).peek() == EOF)
+    return wrong_setting("ca_file", config.ca_file(),
+                         "cannot be read, or is empty: it has to be a file of certificates in PEM.");
   return std::nullopt;
 }
 
@@ -85,9 +90,11 @@ Result<ProviderFactory> make_backend(const v1::InferenceConfig& config, Provider
       std::chrono::milliseconds(std::clamp<std::uint32_t>(config.timeout_ms(), 1, 10'000))};
   const auto breaker = std::make_shared<Breaker>(Breaker::Policy{}, clock);
   return ProviderFactory([make_protocol = find_protocol(config.provider())->second,
-                          url = *base_of(config.url()), options, breaker, fallback = std::move(fallback),
-                          &clock, &probe]() -> std::unique_ptr<CoLaNetProvider> {
-    auto server = std::make_unique<RemoteProvider>(make_protocol(url, options.model), options, clock);
+                          url = *base_of(config.url()), ca_file = config.ca_file(), options, breaker,
+                          fallback = std::move(fallback), &clock,
+                          &probe]() -> std::unique_ptr<CoLaNetProvider> {
+    auto server =
+        std::make_unique<RemoteProvider>(make_protocol(url, options.model, ca_file), options, clock);
     return std::make_unique<FallbackProvider>(std::move(server), fallback(), breaker, probe);
   });
 }

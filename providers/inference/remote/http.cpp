@@ -7,6 +7,7 @@
 #include <stdexcept>
 
 #include "providers/inference/remote/remote.hpp"
+#include "runtime/net/request.hpp"
 
 namespace cx::inference::remote {
 namespace {
@@ -49,7 +50,8 @@ struct HttpSession::Handle {
   ~Handle() { curl_easy_cleanup(curl); }
 };
 
-HttpSession::HttpSession(std::string_view protocol) : protocol_(protocol) {
+HttpSession::HttpSession(std::string_view protocol, std::string ca_file)
+    : protocol_(protocol), ca_file_(std::move(ca_file)) {
   static const auto ready = curl_global_init(CURL_GLOBAL_DEFAULT);
   handle_ = std::make_unique<Handle>();
   if (ready != CURLE_OK || handle_->curl == nullptr) throw std::runtime_error("libcurl does not start");
@@ -59,26 +61,12 @@ HttpSession::~HttpSession() = default;
 Result<HttpAnswer> HttpSession::send(const Request& request) {
   auto* const curl = handle_->curl;
   curl_easy_reset(curl);  // options only: the connection stays
-  std::unique_ptr<curl_slist, decltype(&curl_slist_free_all)> headers(nullptr, curl_slist_free_all);
-  const auto add = [&](const char* header) {
-    auto* longer = curl_slist_append(headers.get(), header);
-    if (longer == nullptr) throw std::bad_alloc();
-    static_cast<void>(headers.release());
-    headers.reset(longer);
-  };
-  for (const auto& header : request.headers) add(header.c_str());
-  add("Expect:");  // no 100-continue
+  net::HeaderLines header;
+  for (const auto& line : request.headers) header.add(line);
+  header.add("Expect:");  // no 100-continue
   Incoming in{{}, request.most, false};
   const auto set = [&](CURLoption option, auto value) { curl_easy_setopt(curl, option, value); };
-  set(CURLOPT_URL, request.url.c_str());
-  set(CURLOPT_PROTOCOLS_STR, "http,https");
-  set(CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_1_1));
-  set(CURLOPT_PROXY, "");
-  set(CURLOPT_FOLLOWLOCATION, 0L);
-  set(CURLOPT_NOSIGNAL, 1L);
-  set(CURLOPT_TIMEOUT_MS, std::max<long>(1, static_cast<long>(request.timeout.count())));
-  set(CURLOPT_USERAGENT, "campaign-express");
-  set(CURLOPT_HTTPHEADER, headers.get());
+  net::set_common(curl, request.url, header, request.timeout, ca_file_);
   if (request.body) {
     set(CURLOPT_POST, 1L);
     set(CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(request.body->size()));

@@ -22,8 +22,9 @@ struct HttpAnswer {
 /// uses no proxy, verifies certificates. Used by one thread at a time.
 class HttpSession {
  public:
-  /// `protocol` is named in errors; it stays valid.
-  explicit HttpSession(std::string_view protocol);
+  /// `protocol` is named in errors; it stays valid. `ca_file`: authorities of https, PEM; empty: the
+  /// system's.
+  explicit HttpSession(std::string_view protocol, std::string ca_file = {});
   ~HttpSession();
   HttpSession(HttpSession&&) = delete;
 
@@ -40,6 +41,7 @@ class HttpSession {
  private:
   struct Handle;
   std::string_view protocol_;
+  const std::string ca_file_;
   std::unique_ptr<Handle> handle_;
 };
 

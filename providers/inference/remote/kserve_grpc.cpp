@@ -3,10 +3,12 @@
 #include <bit>
 #include <cstring>
 #include <fmt/format.h>
+#include <fstream>
 #include <grpcpp/channel.h>
 #include <grpcpp/client_context.h>
 #include <grpcpp/create_channel.h>
 #include <grpcpp/security/credentials.h>
+#include <iterator>
 
 #include "providers/inference/remote/open_inference.grpc.pb.h"
 #include "runtime/net/outbound.hpp"
@@ -20,7 +22,18 @@ static_assert(std::endian::native == std::endian::little, "tensors are sent as t
 
 constexpr int kMostAnswer = 4 << 20;
 
-std::shared_ptr<grpc::Channel> connect(const std::string& url) {
+std::shared_ptr<grpc::ChannelCredentials> credentials_of(const net::Host& host, const std::string& ca_file) {
+  if (host.scheme != "https") return grpc::InsecureChannelCredentials();
+  grpc::SslCredentialsOptions options;
+  if (!ca_file.empty()) {
+    std::ifstream in(ca_file, std::ios::binary);
+    options.pem_root_certs.assign(std::istreambuf_iterator<char>(in), {});
+    if (options.pem_root_certs.empty()) options.pem_root_certs = "none";  // not the system's: trust nobody
+  }
+  return grpc::SslCredentials(options);
+}
+
+std::shared_ptr<grpc::Channel> connect(const std::string& url, const std::string& ca_file) {
   const auto host = net::host_of(url);
   if (!host) return grpc::CreateChannel("", grpc::InsecureChannelCredentials());  // fails every call
   const bool v6 = host->name.find(':') != std::string::npos;
@@ -34,9 +47,7 @@ std::shared_ptr<grpc::Channel> connect(const std::string& url) {
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 500);
   // What one provider suffers is not another's.
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
-  const auto credentials = host->scheme == "https" ? grpc::SslCredentials(grpc::SslCredentialsOptions())
-                                                   : grpc::InsecureChannelCredentials();
-  return grpc::CreateCustomChannel(target, credentials, arguments);
+  return grpc::CreateCustomChannel(target, credentials_of(*host, ca_file), arguments);
 }
 
 template <class Tensor>
@@ -62,12 +73,13 @@ Error failed(std::string_view protocol, const grpc::Status& status, milliseconds
 }  // namespace
 
 struct KserveGrpc::Stub {
-  explicit Stub(const std::string& url) : stub(::inference::GRPCInferenceService::NewStub(connect(url))) {}
+  Stub(const std::string& url, const std::string& ca_file)
+      : stub(::inference::GRPCInferenceService::NewStub(connect(url, ca_file))) {}
   std::unique_ptr<::inference::GRPCInferenceService::Stub> stub;
 };
 
-KserveGrpc::KserveGrpc(const std::string& url, std::string model)
-    : model_(std::move(model)), stub_(std::make_unique<Stub>(url)) {}
+KserveGrpc::KserveGrpc(const std::string& url, std::string model, const std::string& ca_file)
+    : model_(std::move(model)), stub_(std::make_unique<Stub>(url, ca_file)) {}
 KserveGrpc::~KserveGrpc() = default;
 
 Result<std::vector<float>> KserveGrpc::infer(const Batch& batch, milliseconds timeout) {

@@ -7,8 +7,9 @@ namespace cx::inference::remote {
 /// The Open Inference Protocol (KServe v2) over gRPC, tensors as raw contents.
 class KserveGrpc final : public Protocol {
  public:
-  /// `url` is http://host:port, or https:// for TLS.
-  KserveGrpc(const std::string& url, std::string model);
+  /// `url` is http://host:port, or https:// for TLS, with the authorities of `ca_file` (PEM; empty: the
+  /// system's).
+  KserveGrpc(const std::string& url, std::string model, const std::string& ca_file = {});
   ~KserveGrpc() override;
 
   std::string_view name() const override { return "kserve-grpc"; }

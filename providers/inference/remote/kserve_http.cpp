@@ -57,8 +57,8 @@ std::int64_t binary_size(const json::object& output) {
 
 }  // namespace
 
-KserveHttp::KserveHttp(std::string url, std::string model)
-    : model_url_(fmt::format("{}/v2/models/{}", url, model)) {}
+KserveHttp::KserveHttp(const std::string& url, const std::string& model, const std::string& ca_file)
+    : model_url_(fmt::format("{}/v2/models/{}", url, model)), session_("kserve-http", ca_file) {}
 
 Result<std::vector<float>> KserveHttp::infer(const Batch& batch, std::chrono::milliseconds timeout) {
   auto body = header_of(batch);

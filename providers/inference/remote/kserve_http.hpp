@@ -10,8 +10,8 @@ namespace cx::inference::remote {
 /// answer comes the same way.
 class KserveHttp final : public Protocol {
  public:
-  /// `url` is http://host:port, without a path.
-  KserveHttp(std::string url, std::string model);
+  /// `url` is http://host:port or https:, without a path; `ca_file` as for HttpSession.
+  KserveHttp(const std::string& url, const std::string& model, const std::string& ca_file = {});
 
   std::string_view name() const override { return "kserve-http"; }
   Result<std::vector<float>> infer(const Batch& batch, std::chrono::milliseconds timeout) override;
@@ -19,7 +19,7 @@ class KserveHttp final : public Protocol {
 
  private:
   const std::string model_url_;
-  HttpSession session_{"kserve-http"};
+  HttpSession session_;
 };
 
 }  // namespace cx::inference::remote

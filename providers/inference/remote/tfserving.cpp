@@ -26,8 +26,8 @@ std::string request_of(const Batch& batch) {
 
 }  // namespace
 
-TfServing::TfServing(std::string url, std::string model)
-    : model_url_(fmt::format("{}/v1/models/{}", url, model)) {}
+TfServing::TfServing(const std::string& url, const std::string& model, const std::string& ca_file)
+    : model_url_(fmt::format("{}/v1/models/{}", url, model)), session_("tfserving", ca_file) {}
 
 Result<std::vector<float>> TfServing::infer(const Batch& batch, std::chrono::milliseconds timeout) {
   const auto request = request_of(batch);

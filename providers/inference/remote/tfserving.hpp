@@ -10,8 +10,8 @@ namespace cx::inference::remote {
 /// the protocols.
 class TfServing final : public Protocol {
  public:
-  /// `url` is http://host:port, without a path.
-  TfServing(std::string url, std::string model);
+  /// `url` is http://host:port or https:, without a path; `ca_file` as for HttpSession.
+  TfServing(const std::string& url, const std::string& model, const std::string& ca_file = {});
 
   std::string_view name() const override { return "tfserving"; }
   Result<std::vector<float>> infer(const Batch& batch, std::chrono::milliseconds timeout) override;
@@ -19,7 +19,7 @@ class TfServing final : public Protocol {
 
  private:
   const std::string model_url_;
-  HttpSession session_{"tfserving"};
+  HttpSession session_;
 };
 
 }  // namespace cx::inference::remote

@@ -434,12 +434,12 @@ TEST_CASE("a thousand messages while the vendor misbehaves: each arrives, duplic
 
 TEST_CASE("a configuration that names no host is refused") {
   caf::actor_system_config system_config;
+  Metrics metrics("n1");
+  Probe probe;
   caf::actor_system system(system_config);
   Customers customers(system);
   Fixed accounts;
   SystemClock clock;
-  Metrics metrics("n1");
-  Probe probe;
   auto wrong = config();
   wrong.add_allow_private("everything");
   const auto spawned = spawn_channels(system, {wrong, customers, accounts, clock, 1, metrics, probe});

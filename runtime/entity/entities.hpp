@@ -43,8 +43,8 @@ class Entities final : public Router, public ShardHost {
     Journal& journal;
     Executor& commits;  ///< group commit: as many threads as `groups`
     Executor& reads;    ///< loads of snapshots and tails, and what operators ask
-    Metrics& metrics;
-    std::string node;  ///< its name
+    Metrics& metrics;   ///< outlives `system`, whose clock may be the last to hold a region that has ended
+    std::string node;   ///< its name
     /// Group commits that are under way at once, each of other regions' shards. More than one is for a
     /// journal that works on them side by side; on one disk a single one shares every sync among all shards.
     unsigned groups = 1;

@@ -4,7 +4,6 @@
 #include <chrono>
 #include <doctest/doctest.h>
 
-#include "runtime/entity/retention.hpp"
 #include "tests/actors/journey_management/runs.hpp"
 
 namespace cx::test {
@@ -148,38 +147,6 @@ void compare(Runs& runs) {
     }
 }
 
-/// Forgets the older part of the log of some shards, as retention does.
-std::uint64_t truncate(Runs& runs, Random& random) {
-  std::uint64_t gone = 0;
-  for (std::uint32_t shard = 0; shard < kShards; ++shard) {
-    const auto last = runs.log.heads[shard].last;
-    if (last == 0) continue;
-    const auto upto = random.below(3) == 0 ? last : random.below(static_cast<std::uint32_t>(last + 1));
-    std::map<std::string, v1::Snapshot> bases;
-    std::map<std::string, std::unique_ptr<Entity>> folds;
-    REQUIRE(!runs.log.journal->read(shard, 0, [&](std::uint64_t sequence, std::string_view bytes) {
-      v1::JournalRecord record;
-      if (sequence > upto || !record.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())))
-        return false;
-      auto& entity = folds[record.entity()];
-      if (!entity) entity = runs.kind->make(record.entity());
-      for (const auto& event : record.events()) CHECK(!entity->apply(1, event));
-      auto& base = bases[record.entity()];
-      base.set_entity(record.entity());
-      base.set_sequence(sequence);
-      base.set_schema(1);
-      base.set_state(entity->save());
-      return true;
-    }));
-    std::vector<Write> writes;
-    for (const auto& [address, base] : bases)
-      writes.push_back({Table::bases, address, base.SerializeAsString()});
-    if (upto > 0) REQUIRE(!runs.log.journal->truncate(shard, upto, writes));
-    gone += upto;
-  }
-  return gone;
-}
-
 }  // namespace
 
 TEST_CASE("the board says of runs and steps what the instances say, whatever happens to them") {
@@ -203,7 +170,7 @@ TEST_CASE("the board says of runs and steps what the instances say, whatever hap
     for (const auto& [address, entity] : runs.entities)
       longest = std::max<std::size_t>(longest, static_cast<std::size_t>(runs.state(address).path_size()));
     REQUIRE(longest < journey::InstanceEntity::kMostNotes);
-    CHECK(truncate(runs, random) > 50);
+    CHECK(runs.log.forget_some(*runs.kind, random) > 50);
     REQUIRE(!runs.projector->rebuild("journeys"));
     runs.project();
     compare(runs);

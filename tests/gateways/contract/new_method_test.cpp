@@ -117,12 +117,12 @@ struct Node {
   }
 
   FaultEnvironment environment;
+  Metrics metrics{"node"};
   SystemConfig config{VirtualTime::Config::limits()};
   caf::actor_system system{config};
   Kinds kinds;
   std::unique_ptr<Journal> journal;
   ThreadPool commits{1}, reads{1};
-  Metrics metrics{"node"};
   std::optional<Entities> entities;
   const ServiceDescriptors services{PutThings::descriptor()->file()->FindServiceByName("Shelves")};
   Services table;

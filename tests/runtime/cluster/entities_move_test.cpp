@@ -72,12 +72,12 @@ struct RealNode {
   }
 
   const std::string name;
+  Metrics metrics{"node"};
   SystemConfig config{VirtualTime::Config::limits(), loopback()};
   caf::actor_system system{config};
   SystemClock clock;
   Kinds kinds = all_kinds();
   ThreadPool commits{2}, reads{1};
-  Metrics metrics{"node"};
   Entities entities;
   std::optional<cluster::Forwarder> forwarder;
   std::uint16_t port = 0;

@@ -295,11 +295,11 @@ struct Node {
   }
 
   FaultEnvironment& environment;
+  Metrics metrics{"node"};
   SystemConfig config{VirtualTime::Config::limits()};
   caf::actor_system system{config};
   std::unique_ptr<Journal> journal;
   ThreadPool commits{1}, reads{1};
-  Metrics metrics{"node"};
   std::optional<Entities> entities;
 };
 

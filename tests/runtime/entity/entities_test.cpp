@@ -50,12 +50,12 @@ struct Node {
   }
 
   FaultEnvironment& environment;
+  Metrics metrics{"node"};
   SystemConfig config{VirtualTime::Config::limits()};
   caf::actor_system system{config};
   Kinds kinds = all_kinds();
   std::unique_ptr<Journal> journal;
   ThreadPool commits{1}, reads{1};
-  Metrics metrics{"node"};
   std::optional<Entities> entities;
 };
 
@@ -136,12 +136,12 @@ struct Nodes {
     return answer->get_future();
   }
 
+  std::vector<std::unique_ptr<Metrics>> metrics;
   SystemConfig config{VirtualTime::Config::limits()};
   caf::actor_system system{config};
   Kinds kinds = all_kinds();
   std::unique_ptr<Journal> journal;
   ThreadPool commits{4}, reads{2};
-  std::vector<std::unique_ptr<Metrics>> metrics;
   std::vector<std::unique_ptr<Entities>> nodes;
   std::vector<Entities*> all;
   caf::actor elsewhere;

@@ -134,13 +134,13 @@ struct Node {
   }
 
   FaultEnvironment environment;
+  Metrics metrics{"node"};
   SystemConfig config{VirtualTime::Config::limits()};
   caf::actor_system system{config};
   Kinds kinds = all_kinds();
   std::unique_ptr<Journal> disk;
   std::optional<Watched> journal;
   ThreadPool commits, reads{1};
-  Metrics metrics{"node"};
   std::optional<Entities> entities;
 };
 

@@ -68,12 +68,12 @@ struct Fixture {
   }
 
   FaultEnvironment environment;
+  Metrics metrics{"node"};
   SystemConfig config{VirtualTime::Config::limits()};
   caf::actor_system system{config};
   Kinds kinds = all_kinds();
   std::unique_ptr<Journal> journal;
   ThreadPool commits{1}, reads{1};
-  Metrics metrics{"node"};
   std::optional<Entities> entities;
   Services table;
 };
@@ -135,6 +135,7 @@ TEST_CASE_FIXTURE(Fixture, "what is sent along is sent exactly if the command is
 
 TEST_CASE("a service that does not fit its kind is found out at start") {
   FaultEnvironment environment;
+  Metrics metrics{"node"};
   SystemConfig config{VirtualTime::Config::limits()};
   caf::actor_system system{config};
   Kinds kinds;
@@ -142,7 +143,6 @@ TEST_CASE("a service that does not fit its kind is found out at start") {
   auto journal = RocksJournal::open("/data", environment);
   REQUIRE(journal);
   ThreadPool commits{1}, reads{1};
-  Metrics metrics{"node"};
   Entities entities({system, environment, kinds, **journal, commits, reads, metrics, "node"}, {}, true, 1);
   Services table;
   CHECK_THROWS_WITH(serve_entities(shelves(), kinds, entities, table),

@@ -1,6 +1,5 @@
 """Runs the real campaignctl (path in CAMPAIGNCTL) against a server that plays canned answers."""
 import csv
-import http.server
 import io
 import json
 import os
@@ -13,6 +12,8 @@ import threading
 
 import pytest
 import yaml
+
+from fake_node import Handler, environment, listening
 
 BINARY = os.environ["CAMPAIGNCTL"]
 FORMATS = ["table", "wide", "json", "jsonl", "yaml", "csv", "name"]
@@ -52,11 +53,10 @@ def problem(status, title, detail, **fields):
     return status, {"Content-Type": "application/problem+json"}, json.dumps(document)
 
 
-class Canned(http.server.BaseHTTPRequestHandler):
+class Canned(Handler):
     """The first part of the path names the behaviour: http://host:port/MODE/v1/..."""
-    protocol_version = "HTTP/1.1"
 
-    def answer(self):
+    def take(self):
         _, mode, _, what = self.path.split("/", 3)
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         self.server.seen.append((self.command, self.path, body))
@@ -76,7 +76,7 @@ class Canned(http.server.BaseHTTPRequestHandler):
         if status != 204:
             self.wfile.write(text.encode())
 
-    do_GET = do_POST = answer
+    do_GET = do_POST = take
 
     def reply(self, mode, what):
         ok = (200, {"Content-Type": "application/json"})
@@ -107,31 +107,18 @@ class Canned(http.server.BaseHTTPRequestHandler):
                      "deadletters": json.dumps(LETTERS), "deadletter": json.dumps(LETTER),
                      "deadletters:replay": "{}", "deadletters:discard": "{}"}[what.split("?")[0]]
 
-    def log_message(self, *_):
-        pass
-
 
 @pytest.fixture()
 def server():
-    httpd = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Canned)
-    httpd.daemon_threads = True
-    httpd.seen, httpd.stop = [], threading.Event()
-    threading.Thread(target=httpd.serve_forever, args=(0.01,), daemon=True).start()
-    yield httpd
-    httpd.stop.set()
-    httpd.shutdown()
-    httpd.server_close()
+    with listening(Canned, seen=[], stop=threading.Event()) as node:
+        yield node
+        node.stop.set()
 
 
 @pytest.fixture()
 def home(tmp_path):
     (tmp_path / "request.json").write_text('{"id":"r1"}')
     return tmp_path
-
-
-def environment(home, **more):
-    kept = {k: v for k, v in os.environ.items() if not k.startswith("CAMPAIGN_")}
-    return {**kept, "HOME": str(home), "XDG_CONFIG_HOME": str(home / "xdg"), "TERM": "xterm-256color", **more}
 
 
 def ctl(home, *words, stdin="", **env):

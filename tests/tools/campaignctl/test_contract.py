@@ -1,6 +1,5 @@
 """Runs the commands that campaignctl makes from the contract against a server that answers as a test says."""
 import hashlib
-import http.server
 import json
 import os
 import pty
@@ -14,16 +13,15 @@ import time
 
 import pytest
 
-from test_campaignctl import BINARY, FORMATS, check_parses, ctl, environment, free_port, home  # noqa: F401
+from fake_node import Handler, environment, listening
+from test_campaignctl import BINARY, FORMATS, check_parses, ctl, free_port, home  # noqa: F401
 
 SAMPLES = json.loads(subprocess.run([os.environ["CAMPAIGNCTL_SAMPLES"]], check=True, capture_output=True).stdout)
 GENERATED = [s for s in SAMPLES if not s["by_hand"]]
 READS, CONFIGURES, CHANGES, DESTROYS = range(4)
 
 
-class Scripted(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
+class Scripted(Handler):
     def handle_any(self):
         body = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
         self.server.seen.append((self.command, self.path, dict(self.headers), body))
@@ -43,20 +41,11 @@ class Scripted(http.server.BaseHTTPRequestHandler):
 
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = handle_any
 
-    def log_message(self, *_):
-        pass
-
 
 @pytest.fixture()
 def api():
-    httpd = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Scripted)
-    httpd.daemon_threads = True
-    httpd.seen, httpd.script = [], lambda *_: (200, {})
-    httpd.url = f"http://127.0.0.1:{httpd.server_port}"
-    threading.Thread(target=httpd.serve_forever, args=(0.01,), daemon=True).start()
-    yield httpd
-    httpd.shutdown()
-    httpd.server_close()
+    with listening(Scripted, seen=[], script=lambda *_: (200, {})) as node:
+        yield node
 
 
 def problem(status, name="refused", detail="No."):
@@ -523,16 +512,10 @@ def tls(tmp_path):
     names = ["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]
     subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "1", "-subj", "/CN=cx",
                     "-keyout", tmp_path / "key.pem", "-out", tmp_path / "cert.pem", *names], check=True, capture_output=True)
-    httpd = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Scripted)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(tmp_path / "cert.pem", tmp_path / "key.pem")
-    httpd.socket = context.wrap_socket(httpd.socket, server_side=True, do_handshake_on_connect=False)
-    httpd.daemon_threads = True
-    httpd.seen, httpd.script = [], lambda *_: (200, {"actor": "user/ana"})
-    threading.Thread(target=httpd.serve_forever, args=(0.01,), daemon=True).start()
-    yield httpd
-    httpd.shutdown()
-    httpd.server_close()
+    with listening(Scripted, tls=context, seen=[], script=lambda *_: (200, {"actor": "user/ana"})) as node:
+        yield node
 
 
 def test_https_is_verified(tls, home):  # noqa: F811

@@ -1,65 +1,46 @@
 """`campaignctl events` against a server that plays a node."""
-import http.server
 import json
 import os
 import subprocess
-import threading
 
 import pytest
+
+from fake_node import Handler, environment, listening
 
 BINARY = os.environ["CAMPAIGNCTL"]
 
 
-class Events(http.server.BaseHTTPRequestHandler):
+class Events(Handler):
     """Takes events, but those that are called "bad"; answers 503 as often as the server says."""
-    protocol_version = "HTTP/1.1"
 
     def do_POST(self):
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         if self.server.busy > 0:
             self.server.busy -= 1
-            return self.reply(503, {"type": "/problems/overloaded", "title": "overloaded", "status": 503, "detail": "Busy."})
+            return self.answer(503, {"type": "/problems/overloaded", "title": "overloaded", "status": 503, "detail": "Busy."})
         self.server.seen.append((self.path, body))
         if self.path != "/v1/batch":
-            return self.reply(200, {"success": True})
+            return self.answer(200, {"success": True})
         rejected = [{"index": i, "type": "invalid-event", "detail": "It is bad.", "pointer": f"/batch/{i}/event"}
                     for i, event in enumerate(body["batch"]) if event.get("event") == "bad"]
         ids = [event["messageId"] for event in body["batch"] if event.get("event") != "bad"]
         new = set(ids) - self.server.ids
         self.server.ids |= new
-        return self.reply(200, {"success": True, "accepted": len(new), "duplicates": len(ids) - len(new),
+        return self.answer(200, {"success": True, "accepted": len(new), "duplicates": len(ids) - len(new),
                                 "rejected": rejected})
-
-    def reply(self, status, document):
-        text = json.dumps(document).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json" if status == 200 else "application/problem+json")
-        self.send_header("Content-Length", str(len(text)))
-        self.end_headers()
-        self.wfile.write(text)
-
-    def log_message(self, *_):
-        pass
 
 
 @pytest.fixture()
 def server():
-    httpd = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Events)
-    httpd.daemon_threads = True
-    httpd.seen, httpd.ids, httpd.busy = [], set(), 0
-    threading.Thread(target=httpd.serve_forever, args=(0.01,), daemon=True).start()
-    yield httpd
-    httpd.shutdown()
-    httpd.server_close()
+    with listening(Events, seen=[], ids=set(), busy=0) as node:
+        yield node
 
 
 @pytest.fixture()
 def ctl(server, tmp_path):
     def run(*words, stdin=""):
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("CAMPAIGN_")}
-        return subprocess.run([BINARY, "events", *words, "--server", f"http://127.0.0.1:{server.server_port}"], cwd=tmp_path,
-                              input=stdin, text=True, capture_output=True, timeout=60,
-                              env={**kept, "HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path / "xdg")})
+        return subprocess.run([BINARY, "events", *words, "--server", server.url], cwd=tmp_path, input=stdin, text=True,
+                              capture_output=True, timeout=60, env=environment(tmp_path))
     return run
 
 

@@ -1,11 +1,11 @@
 """`campaignctl journeys` validate, apply and simulate: the first and last without a server."""
-import http.server
 import json
 import os
 import subprocess
-import threading
 
 import pytest
+
+from fake_node import Handler, environment, listening
 
 BINARY = os.environ["CAMPAIGNCTL"]
 
@@ -32,47 +32,30 @@ HISTORY = [
 ]
 
 
-class Journeys(http.server.BaseHTTPRequestHandler):
+class Journeys(Handler):
     """Keeps definitions by id, with a revision and an ETag."""
-    protocol_version = "HTTP/1.1"
 
     def do_GET(self):
         found = self.server.stored.get(self.path.rsplit("/", 1)[1])
         if found is None:
-            return self.reply(404, {"type": "/problems/not-found", "title": "not found", "status": 404, "detail": "None."})
-        return self.reply(200, found)
+            return self.answer(404, {"type": "/problems/not-found", "title": "not found", "status": 404, "detail": "None."})
+        return self.answer(200, found)
 
     def do_PUT(self):
         name = self.path.rsplit("/", 1)[1]
         before = self.server.stored.get(name)
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         if before is not None and self.headers.get("If-Match") != f'"{before["etag"]}"':
-            return self.reply(412, {"type": "/problems/etag-mismatch", "title": "changed", "status": 412, "detail": "Changed."})
+            return self.answer(412, {"type": "/problems/etag-mismatch", "title": "changed", "status": 412, "detail": "Changed."})
         revision = int(before["revision"]) + 1 if before else 1
         self.server.stored[name] = {**body, "id": name, "revision": str(revision), "etag": f"r{revision}"}
-        return self.reply(200, self.server.stored[name])
-
-    def reply(self, status, document):
-        text = json.dumps(document).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json" if status == 200 else "application/problem+json")
-        self.send_header("Content-Length", str(len(text)))
-        self.end_headers()
-        self.wfile.write(text)
-
-    def log_message(self, *_):
-        pass
+        return self.answer(200, self.server.stored[name])
 
 
 @pytest.fixture()
 def server():
-    httpd = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Journeys)
-    httpd.daemon_threads = True
-    httpd.stored = {}
-    threading.Thread(target=httpd.serve_forever, args=(0.01,), daemon=True).start()
-    yield httpd
-    httpd.shutdown()
-    httpd.server_close()
+    with listening(Journeys, stored={}) as node:
+        yield node
 
 
 @pytest.fixture()
@@ -82,9 +65,8 @@ def ctl(tmp_path):
     (tmp_path / "history.ndjson").write_text("".join(json.dumps(line) + "\n" for line in HISTORY))
 
     def run(*words, stdin=""):
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("CAMPAIGN_")}
         return subprocess.run([BINARY, "journeys", *words], cwd=tmp_path, input=stdin, text=True, capture_output=True,
-                              timeout=60, env={**kept, "HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path / "xdg")})
+                              timeout=60, env=environment(tmp_path))
     run.folder = tmp_path
     return run
 

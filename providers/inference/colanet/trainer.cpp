@@ -260,6 +260,16 @@ void Trainer::shift(std::uint32_t column, double logit) {
   offsets_[column] += static_cast<float>(logit);
 }
 
+void Trainer::resume(std::uint32_t column, const Columns& from, std::uint32_t index) {
+  const auto trained = from.column(index);
+  auto* to = row(numbers_, column, 0);
+  const auto rows = kWeights + std::min<std::size_t>(options_.inputs, from.inputs);
+  for (std::size_t i = 0; i < rows * kMicro; ++i)
+    to[i] = static_cast<float>(trained.data[i]) * (i / kMicro == kGain ? kGainUnit : kUnit);
+  std::fill(to + rows * kMicro, to + (kWeights + options_.inputs) * kMicro, 0.0F);
+  offsets_[column] = static_cast<float>(logit(trained.offset));
+}
+
 void Trainer::mute(std::uint32_t input) {
   for (std::uint32_t c = 0; c < columns(); ++c) std::fill_n(row(numbers_, c, kWeights + input), kMicro, 0.0F);
 }

@@ -83,6 +83,9 @@ class Trainer {
   void start_at(std::uint32_t column, double probability);
   /// Adds to every logit that the column predicts.
   void shift(std::uint32_t column, double logit);
+  /// Has a column that has not learnt yet go on from one that another trainer gave as quantised(). Inputs
+  /// that one has and this has not are dropped; those past it are muted. `index` < from.count.
+  void resume(std::uint32_t column, const Columns& from, std::uint32_t index);
   /// Has no column hear an input, until lessons say that it matters. For an input that they will not show:
   /// its weights would stay the random ones that columns start with, and say something of it all the same.
   void mute(std::uint32_t input);

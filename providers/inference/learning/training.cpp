@@ -68,6 +68,13 @@ Trained train(const Examples& training, const Examples& validation, const Traini
               const std::function<bool(const Epoch&)>& on_epoch) {
   auto network_options = options.network;
   network_options.inputs = training.inputs();
+  if (const auto* parent = options.parent) {
+    network_options.inhibition =
+        static_cast<float>(parent->inhibition) / static_cast<float>(colanet::kThreshold);
+    colanet::Trainer network(network_options, 1);
+    network.resume(0, *parent, 0);
+    return train_further(network, 1, training, validation, options, on_epoch);
+  }
   colanet::Trainer network(network_options, 1);
   network.start_at(0, static_cast<double>(training.positives()) / static_cast<double>(training.size()));
   std::vector<bool> seen(training.inputs());

@@ -14,6 +14,8 @@ struct TrainingOptions {
   std::uint32_t epochs = 40;           ///< at most
   std::uint32_t patience = 5;          ///< epochs without a better loss before it stops
   double sampling = 1;                 ///< share of the unrewarded rows that the training rows have kept
+  /// Whose first column training goes on from, with its inhibition; null to begin anew.
+  const colanet::Columns* parent = nullptr;
 };
 
 /// What an epoch came to.

@@ -148,6 +148,20 @@ def test_fewer_negatives_promise_no_more(bids):
     assert told["calibration"]["sampling"] == 0.3 and told["fit_for_use"] and told["test"]["auc"] > 0.8
 
 
+def test_a_model_goes_on_from_another(bids):
+    few = (bids / "few.ndjson")
+    few.write_text(made_decisions.lines(made_decisions.by_rules(OFFERS[:1], 300, NOW, 5)))
+    known = ctl(bids, "train", "--decisions=one.ndjson.gz", "--parent", "one.model", "--out", "again.model", "-o", "json")
+    assert known.returncode == 0, known.stderr
+    told = json.loads(known.stdout)
+    assert told["parent"]["auc"] > 0.85 and told["test"]["auc"] > 0.85
+    shown = json.loads(ctl(bids, "show", "again.model", "-o", "json").stdout)
+    assert shown["parent"] == json.loads((bids / "one.json").read_text())["model"]["hash"]
+    anew = json.loads(ctl(bids, "train", f"--decisions={few}", "-o", "json").stdout)
+    further = json.loads(ctl(bids, "train", f"--decisions={few}", "--parent", "one.model", "-o", "json").stdout)
+    assert further["prior_alone"]["log_loss"] < 1.05 * anew["prior_alone"]["log_loss"]
+
+
 def test_a_model_says_what_it_is(bids):
     told = json.loads((bids / "one.json").read_text())
     shown = json.loads(ctl(bids, "show", "one.model", "-o", "json").stdout)
@@ -293,6 +307,8 @@ def test_a_damaged_model_is_neither_published_nor_gone_back_to(bids, tmp_path):
     (["train", "--decisions=odd.ndjson", "--keep-negatives", "0"], 2, "--keep-negatives 0"),
     (["train", "--data", "one.csv", "--target", "clicked", "--offer", "z"], 7, "no column z"),
     (["evaluate", "--model", "one.model", "--decisions=flat.ndjson"], 7, "trained on a table"),
+    (["train", "--data", "one.csv", "--target", "clicked", "--parent", "one.model"], 2, "--parent goes with --decisions"),
+    (["train", "--decisions=odd.ndjson", "--parent", "one.model"], 7, "one.model"),
     (["show", "none.model"], 3, "none.model"),
     (["publish", "none.model", "--to", "m"], 3, "none.model"),
     (["publish", "one.model"], 2, "needs --to"),

@@ -146,7 +146,8 @@ struct Network {
 };
 
 /// The prior, and then the offers' own columns; nothing when somebody interrupts.
-std::optional<Network> learn(const Call& call, const ModelData& data, double keep, std::uint64_t seed) {
+std::optional<Network> learn(const Call& call, const ModelData& data, double keep, std::uint64_t seed,
+                             const colanet::Columns* parent) {
   interrupted = false;
   const auto before = std::signal(SIGINT, [](int) {
     interrupted = true;
@@ -155,6 +156,7 @@ std::optional<Network> learn(const Call& call, const ModelData& data, double kee
   learning::TrainingOptions options;
   options.network.seed = seed;
   options.sampling = keep;
+  options.parent = parent;
   std::optional<learning::Examples> some;
   if (keep < 1) some = data.training.sample(keep, seed);
   const auto& training = some ? *some : data.training;
@@ -170,6 +172,17 @@ std::optional<Network> learn(const Call& call, const ModelData& data, double kee
   return out;
 }
 
+/// The model of --parent, if there is one.
+Outcome<std::optional<colanet::Model>> parent_of(const Call& call) {
+  if (!call.has("parent") || !call.has("decisions")) return std::nullopt;  // without, it is refused below
+  auto model = colanet::Model::open(call.value("parent"));
+  if (!model) return failure_of(model.error());
+  if (const auto problem = colanet::problem_of_bids(*model))
+    return Failure{Exit::rejected, "model-without-schema",
+                   fmt::format("{} cannot be gone on from: {}", call.value("parent"), *problem), ""};
+  return std::optional(std::move(*model));
+}
+
 Outcome<Report> train(const Call& call) {
   const auto seed = number_of<std::uint64_t>(call, "seed", 1, "a whole number");
   if (!seed) return seed.error();
@@ -177,9 +190,12 @@ Outcome<Report> train(const Call& call) {
   if (!keep) return keep.error();
   if (!(*keep > 0 && *keep <= 1))
     return usage(fmt::format("--keep-negatives {} is not above 0 and at most 1", *keep));
-  const auto data = data_to_train(call, *seed);
+  const auto parent = parent_of(call);
+  if (!parent) return parent.error();
+  const auto* before = *parent ? &(*parent)->columns() : nullptr;
+  const auto data = data_to_train(call, *seed, before == nullptr ? 0 : before->inputs);
   if (!data) return data.error();
-  const auto network = learn(call, *data, *keep, *seed);
+  const auto network = learn(call, *data, *keep, *seed, before);
   if (!network) return Failure{Exit::interrupted, "interrupted", "nothing was written", ""};
 
   const auto& [columns, ids, tried, offers] = network->columns;
@@ -205,6 +221,14 @@ Outcome<Report> train(const Call& call) {
   report.columns = measure_columns();
   report.rows = {measure_row("colanet", test)};
   if (offers > 0) report.rows.push_back(measure_row("prior alone", prior));
+  std::optional<learning::Measures> parents;
+  if (before != nullptr && before->inputs == view.inputs) {
+    const auto columns_then =
+        learning::columns_of(data->test, [&](std::string_view id) { return (*parent)->column_of(id); });
+    parents =
+        measured((*parent)->calibration(), learning::logits(*before, columns_then, data->test), data->test);
+    report.rows.push_back(measure_row("parent", *parents));
+  }
   report.rows.push_back(measure_row("logistic", beside));
   json::object document{
       {"rows", json::object{{"training", data->training.size()},
@@ -219,6 +243,7 @@ Outcome<Report> train(const Call& call) {
       {"test", as_json(test)},
       {"prior_alone", as_json(prior)},
       {"logistic", as_json(beside)}};
+  if (parents) document["parent"] = as_json(*parents);
   if (!data->spans.empty()) {
     auto& times = document["times"].emplace_object();
     for (const auto& span : data->spans) times[span.name] = span.values;
@@ -232,7 +257,7 @@ Outcome<Report> train(const Call& call) {
     model.info = {.name = name_for(out),
                   .schema_hash = colanet::schema_hash(data->schema),
                   .data_hash = data->hash,
-                  .parent = 0,
+                  .parent = *parent ? (*parent)->hash() : 0,
                   .created_unix_ms = std::chrono::duration_cast<std::chrono::milliseconds>(
                                          std::chrono::system_clock::now().time_since_epoch())
                                          .count(),
@@ -326,6 +351,7 @@ std::vector<Command> model_learning_commands() {
       {"drop", 0, "COLUMNS", "With --data: columns to leave out, with commas between"},
       {"offer", 0, "COLUMN", "With --data: the column that names the offer; offers get columns of their own"},
       {"keep-negatives", 0, "SHARE", "Learn from so many of the rows without success, as 0.1; 1 by default"},
+      {"parent", 0, "FILE", "With --decisions: a model to go on from, where there are few", {}, Offer::files},
       {"seed", 0, "N", "Of what is drawn; 1 by default"},
       {"out", 0, "FILE", "Where to write the model", {}, Offer::files},
       kNoHeaders};

@@ -40,7 +40,7 @@ Outcome<ModelData> table_to_train(const Call& call, std::uint64_t seed) {
   const auto data = needed(call, "data"), target = needed(call, "target");
   if (!data) return data.error();
   if (!target) return target.error();
-  if (const auto fine = refuse_flags(call, {"outcome", "window", "since"}, "--decisions"); !fine)
+  if (const auto fine = refuse_flags(call, {"outcome", "window", "since", "parent"}, "--decisions"); !fine)
     return fine.error();
   const auto table = learning::read_table(*data);
   if (!table) return failure_of(table.error());
@@ -64,14 +64,14 @@ Outcome<ModelData> table_to_train(const Call& call, std::uint64_t seed) {
                    table->hash,          schema->positive()};
 }
 
-Outcome<ModelData> decisions_to_train(const Call& call) {
+Outcome<ModelData> decisions_to_train(const Call& call, std::uint32_t least) {
   if (const auto fine = refuse_flags(call, {"data", "target", "positive", "drop", "offer"}, "a table"); !fine)
     return fine.error();
   const auto gathered = gather_decisions(call);
   if (!gathered) return gathered.error();
   const auto& decisions = gathered->decisions;
   const auto [first, second] = learning::cuts(decisions.size());
-  const auto inputs = decisions.inputs(first);
+  const auto inputs = std::max(least, decisions.inputs(first));
   ModelData out{decisions.examples(0, first, inputs),
                 decisions.examples(first, second, inputs),
                 decisions.examples(second, decisions.size(), inputs),
@@ -101,8 +101,8 @@ Failure other_model(const std::string& file, const std::string& why) {
 
 }  // namespace
 
-Outcome<ModelData> data_to_train(const Call& call, std::uint64_t seed) {
-  return call.has("decisions") ? decisions_to_train(call) : table_to_train(call, seed);
+Outcome<ModelData> data_to_train(const Call& call, std::uint64_t seed, std::uint32_t least) {
+  return call.has("decisions") ? decisions_to_train(call, least) : table_to_train(call, seed);
 }
 
 Outcome<MeasureData> data_to_measure(const Call& call, const colanet::Model& model, const std::string& file) {

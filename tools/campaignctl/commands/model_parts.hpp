@@ -29,8 +29,9 @@ struct MeasureData {
   std::int64_t first_ms = INT64_MAX;  ///< the oldest decision, Unix; of a table: no time
 };
 
-/// The table of --data, split by the seed, or the decisions of --decisions, split by time.
-Outcome<ModelData> data_to_train(const Call& call, std::uint64_t seed);
+/// The table of --data, split by the seed, or the decisions of --decisions, split by time, with `least`
+/// inputs or as many more as they have.
+Outcome<ModelData> data_to_train(const Call& call, std::uint64_t seed, std::uint32_t least);
 
 /// The same, whole, as the inputs of a model that was trained on the like; a failure for any other model.
 Outcome<MeasureData> data_to_measure(const Call& call, const inference::colanet::Model& model,

@@ -87,6 +87,24 @@ std::vector<std::int16_t> numbers(const Trainer& trainer) {
 
 }  // namespace
 
+TEST_CASE("a column goes on from what another was when quantised") {
+  const auto before = taught(3, 2'000);
+  const auto owned = before.quantised();
+  Trainer same({.inputs = 40}, 1), wider({.inputs = 45}, 1);
+  same.resume(0, owned.view(), 0);
+  CHECK(numbers(same) == numbers(before));
+  CHECK(same.quantised().view().offsets[0] == owned.view().offsets[0]);
+  wider.resume(0, owned.view(), 0);
+  World world(9);
+  for (int i = 0; i < 20; ++i) {
+    world.next();
+    const auto said = same.predict(world.inputs, 0);
+    world.inputs.resize(45, 1.0F);
+    CHECK(wider.predict(world.inputs, 0) == said);
+    world.inputs.resize(40);
+  }
+}
+
 TEST_CASE("a column says nothing before it learns, or what it is told to start at") {
   Trainer trainer({.inputs = 40}, 2);
   trainer.start_at(1, 0.01);

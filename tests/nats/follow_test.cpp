@@ -141,6 +141,37 @@ void check_all(JetStream& jetstream, Followed& followed,
   CHECK(followed.messages.size() == state->messages);
 }
 
+TEST_CASE("a follower makes another consumer where its own is well and gives out nothing") {
+  NatsServer server;
+  if (server.version() < std::pair(2, 11)) return;  // older ones cannot pause a consumer
+  const auto connection = open(server.config());
+  JetStream jetstream(*connection, 5s);
+  std::mutex mutex;
+  std::string consumer;
+  const auto advisories =
+      connection->subscribe("$JS.EVENT.ADVISORY.CONSUMER.CREATED.s.*", "", [&](const Incoming& advisory) {
+        const std::lock_guard lock(mutex);
+        consumer = advisory.subject.substr(advisory.subject.rfind('.') + 1);
+      });
+  REQUIRE(advisories);
+  REQUIRE(!jetstream.ensure({.name = "s", .subjects = {"a.*"}}));
+  Followed followed;
+  const auto follower = followed.start(jetstream);
+  REQUIRE(jetstream.publish("a.1", "one", {}, std::nullopt));
+  REQUIRE(eventually([&] { return followed.last == 1; }));
+  const auto name = [&] {
+    const std::lock_guard lock(mutex);
+    return consumer;
+  }();
+  const auto answer = connection->request("$JS.API.CONSUMER.PAUSE.s." + name,
+                                          R"({"pause_until":"2099-01-01T00:00:00Z"})", {}, 5s);
+  REQUIRE(answer);
+  REQUIRE_MESSAGE(answer->payload.find(R"("paused":true)") != std::string::npos, answer->payload);
+  REQUIRE(jetstream.publish("a.1", "two", {}, std::nullopt));
+  CHECK(eventually([&] { return followed.last == 2; }));
+  CHECK(followed.ordered);
+}
+
 TEST_CASE("a follower misses nothing when the server restarts under load") {
   NatsServer server;
   const auto connection = open(server.config());

@@ -38,9 +38,10 @@ def history(node, address, **query):
 
 
 def recorded(node, address, count):
-    """The history, once it has that many records: those of relaxed commands come a little later."""
-    return wait_for(f"{count} records", lambda: (found := history(node, address))
-                    and len(found["records"]) >= count and found)
+    """The history, once it has the records of that many bids, of each a reservation and what was bid: those of relaxed commands
+    come a little later."""
+    return wait_for(f"{2 * count} records", lambda: (found := history(node, address))
+                    and len(found["records"]) >= 2 * count and found)
 
 
 def time_of(text):
@@ -172,7 +173,8 @@ class TestCampaignctl:
         assert shown.splitlines()[0].split() == ["address", address] and "cx.v1.CustomerState" in shown
         rows = self.run(node, "entity", "history", address, "--no-headers").stdout.splitlines()
         assert [row.split()[0] for row in rows] == [record["sequence"] for record in records]
-        assert all("ReserveImpressions" in row and "reserved" in row for row in rows)
+        assert sum("ReserveImpressions" in row and "reserved" in row for row in rows) == 2
+        assert sum("RecordDecisions" in row and "decisions" in row for row in rows) == 2
         then = json.loads(self.run(node, "entity", "at", records[-1]["at"], address, "-o", "json").stdout)
         assert then["state"] == entity(node, address)["state"]
         assert "what it would wake up as" in self.run(node, "entity", "at", "24h", address).stderr

@@ -14,10 +14,12 @@ def available():
     if os.geteuid() or not shutil.which("ip"):
         return "needs root and the command `ip`"
     name = f"cxprobe{os.getpid()}"
-    if subprocess.run(["ip", "netns", "add", name], capture_output=True, check=False).returncode:
-        return "network namespaces cannot be made here"
-    subprocess.run(["ip", "netns", "del", name], check=False)
-    return ""
+    made = subprocess.run(["ip", "netns", "add", name], capture_output=True, check=False).returncode == 0
+    # To be entered, one needs a root that is a mount of its own, which a chroot may not have.
+    entered = made and subprocess.run(["ip", "-n", name, "link"], capture_output=True, check=False).returncode == 0
+    if made:
+        subprocess.run(["ip", "netns", "del", name], check=False)
+    return "" if entered else "network namespaces cannot be made and entered here"
 
 
 def run(text):

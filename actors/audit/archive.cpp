@@ -2,6 +2,7 @@
 
 #include "actors/audit/audit.hpp"
 #include "actors/audit/chain.hpp"
+#include "runtime/projection/unreadable.hpp"
 
 namespace cx {
 namespace {
@@ -27,11 +28,7 @@ std::optional<Error> AuditArchive::project(std::span<const v1::JournalRecord> re
   v1::AuditAppended event;
   for (const auto& record : records) {
     for (const auto& bytes : record.events()) {
-      if (!event.ParseFromString(bytes))
-        return Error{Code::internal, "corrupt",
-                     "An event of " + record.entity() + " in record " + std::to_string(record.sequence()) +
-                         " cannot be read by this build. Run the newer build that wrote it.",
-                     ""};
+      if (!event.ParseFromString(bytes)) return unreadable(record);
       const auto& entry = event.entry();
       if (record.entity() != "audit/" + entry.tenant() + '/' + std::string(Audit::kKey)) continue;
       const auto stored = entry.SerializeAsString();

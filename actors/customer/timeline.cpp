@@ -8,6 +8,7 @@
 #include "cx/v1/customer.pb.h"
 #include "runtime/address.hpp"
 #include "runtime/json.hpp"
+#include "runtime/projection/unreadable.hpp"
 
 namespace cx {
 namespace {
@@ -148,11 +149,7 @@ std::string describe(const v1::CustomerEvent& event, const v1::JournalRecord& re
 Result<std::optional<TimelineRow>> timeline_row(const v1::JournalRecord& record, std::string_view bytes) {
   if (!is_entry(bytes)) return std::optional<TimelineRow>();
   v1::CustomerEvent event;
-  if (!event.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())))
-    return Error{Code::internal, "corrupt",
-                 "An event of " + record.entity() + " in record " + std::to_string(record.sequence()) +
-                     " cannot be read by this build. Run the newer build that wrote it.",
-                 ""};
+  if (!event.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) return unreadable(record);
   TimelineRow row;
   *row.entry.mutable_at() = TimeUtil::MillisecondsToTimestamp(record.now());
   row.details = describe(event, record, row.entry);

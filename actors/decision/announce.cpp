@@ -3,6 +3,7 @@
 #include "actors/decision/board.hpp"
 #include "actors/decision/decision.hpp"
 #include "messages/kebab.hpp"
+#include "runtime/projection/unreadable.hpp"
 
 namespace cx::decision {
 
@@ -11,7 +12,7 @@ Result<std::vector<Announcement>> announce_outcome(const v1::JournalRecord& reco
   std::vector<Announcement> out;
   v1::DecisionEvent event;
   for (int i = 0; i < record.events_size(); ++i) {
-    if (!event.ParseFromString(record.events(i))) return unreadable_record(record);
+    if (!event.ParseFromString(record.events(i))) return unreadable(record);
     const auto& kept = event.outcome();
     if (!v1::Outcome_IsValid(kept.outcome())) continue;  // of a newer build
     Announcement said;

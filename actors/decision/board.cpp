@@ -6,6 +6,7 @@
 #include "actors/decision/id.hpp"
 #include "cx/v1/decision.pb.h"
 #include "runtime/address.hpp"
+#include "runtime/projection/unreadable.hpp"
 
 namespace cx::decision {
 namespace {
@@ -28,13 +29,6 @@ RowName parse_row_key(std::string_view key) {
   return {key.substr(0, tenant), rest.substr(0, id), rest.substr(std::min(id + 1, rest.size()))};
 }
 
-Error unreadable_record(const v1::JournalRecord& record) {
-  return {Code::internal, "corrupt",
-          "Record " + std::to_string(record.sequence()) + " of " + record.entity() +
-              " cannot be read by this build. Run the newer build that wrote it.",
-          ""};
-}
-
 std::optional<Error> DecisionBoard::project(std::span<const v1::JournalRecord> records) {
   std::int64_t now = 0;
   for (const auto& record : records) {
@@ -51,7 +45,7 @@ std::optional<Error> DecisionBoard::put_decisions(const v1::JournalRecord& recor
   static const std::string kType = v1::RecordDecisions::descriptor()->full_name();
   if (record.command().type() != kType) return std::nullopt;
   v1::RecordDecisions made;
-  if (!made.ParseFromString(record.command().bytes())) return unreadable_record(record);
+  if (!made.ParseFromString(record.command().bytes())) return unreadable(record);
   const auto customer = parse_address(record.entity());
   if (!customer) return customer.error();
   v1::Decision row;
@@ -78,7 +72,7 @@ std::optional<Error> DecisionBoard::put_outcomes(const v1::JournalRecord& record
   if (!decision) return decision.error();
   v1::DecisionEvent event;
   for (const auto& bytes : record.events()) {
-    if (!event.ParseFromString(bytes)) return unreadable_record(record);
+    if (!event.ParseFromString(bytes)) return unreadable(record);
     auto key = row_key(decision->tenant, decision->key);
     key += '\0';
     key += static_cast<char>(event.outcome().outcome());

@@ -49,7 +49,4 @@ struct RowName {
 };
 RowName parse_row_key(std::string_view key);
 
-/// "corrupt": this build cannot read the record.
-Error unreadable_record(const v1::JournalRecord& record);
-
 }  // namespace cx::decision

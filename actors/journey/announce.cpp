@@ -4,6 +4,7 @@
 
 #include "actors/journey/instance.hpp"
 #include "runtime/address.hpp"
+#include "runtime/projection/unreadable.hpp"
 
 namespace cx::journey {
 
@@ -12,11 +13,7 @@ Result<std::vector<Announcement>> announce_run(const v1::JournalRecord& record) 
   v1::InstanceEvent event;
   v1::InstanceState state;  // as far as the record tells
   for (int i = 0; i < record.events_size(); ++i) {
-    if (!event.ParseFromString(record.events(i)))
-      return Error{Code::internal, "corrupt",
-                   "An event of " + record.entity() + " in record " + std::to_string(record.sequence()) +
-                       " cannot be read by this build. Run the newer build that wrote it.",
-                   ""};
+    if (!event.ParseFromString(record.events(i))) return unreadable(record);
     state.clear_path();
     InstanceEntity::apply(state, event);
     if (state.path().empty()) continue;
